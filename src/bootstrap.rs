@@ -1,0 +1,1 @@
+//! The only file that names concrete drivers and front ends: build, serve, shut down.

@@ -1,0 +1,158 @@
+//! Settings: defaults, then a file, then the environment, then flags.
+
+use serde::{Deserialize, Serialize};
+
+/// The settings file that documents every option, compiled in as the defaults.
+pub const DEFAULTS: &str = include_str!("../etc/nusku.toml");
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Serve `/v2/health` (later pools and flavors).
+    pub admin_mode: bool,
+    /// Keep an MD5 checksum with every message and show it.
+    pub enable_checksum: bool,
+    /// Limits and defaults a client can run into.
+    pub transport: Limits,
+    /// Pre-signed URLs.
+    pub signed_url: SignedUrlSettings,
+    /// The HTTP front end.
+    pub http: HttpSettings,
+    /// Where messages are kept.
+    pub storage: StorageSettings,
+    /// Garbage collection.
+    pub gc: GcSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// Limits a client can run into; each one is named in the error it causes.
+/// Names and defaults are those of Zaqar's `[transport]` section.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Life of a message that names none, in seconds.
+    pub default_message_ttl: u32,
+    /// Shown as a queue's default delay, in seconds.
+    pub default_message_delay: u32,
+    /// Life of a claim that names none, in seconds.
+    pub default_claim_ttl: u32,
+    /// Grace of a claim that names none, in seconds.
+    pub default_claim_grace: u32,
+    /// Most queues in a page.
+    pub max_queues_per_page: u32,
+    /// Most messages in a page, and ids in a bulk request.
+    pub max_messages_per_page: u32,
+    /// Most messages in a claim or a pop.
+    pub max_messages_per_claim_or_pop: u32,
+    /// Largest body of a queue's creation or update, in bytes.
+    pub max_queue_metadata: u64,
+    /// Largest body of a post, in bytes.
+    pub max_messages_post_size: u64,
+    /// Longest life of a message, in seconds.
+    pub max_message_ttl: u32,
+    /// Longest delay of a message, in seconds.
+    pub max_message_delay: u32,
+    /// Longest life of a claim, in seconds.
+    pub max_claim_ttl: u32,
+    /// Longest grace of a claim, in seconds.
+    pub max_claim_grace: u32,
+    /// Whether a client id must be a UUID.
+    pub client_id_uuid_safe: ClientIdRule,
+    /// Shortest client id that is not a UUID, in characters.
+    pub min_length_client_id: usize,
+    /// Longest client id that is not a UUID, in characters.
+    pub max_length_client_id: usize,
+    /// Whether deleting by ids takes the ids of the claims too.
+    pub message_delete_with_claim_id: bool,
+}
+
+/// What a `Client-ID` must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientIdRule {
+    /// A UUID.
+    Strict,
+    /// Any text of a length within the limits.
+    Off,
+}
+
+/// Pre-signed URLs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedUrlSettings {
+    /// The key signatures are made with; nothing can be shared without one.
+    pub secret_key: Option<String>,
+}
+
+/// The HTTP front end.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address to listen on.
+    pub bind: String,
+    /// Port to listen on; 0 lets the system choose.
+    pub port: u16,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// Longest wait for requests in flight when the server stops, in seconds.
+    pub shutdown_timeout: u32,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSettings {
+    /// `embedded:DIRECTORY`; `discard:` keeps nothing and is for benchmarks.
+    pub uri: String,
+    /// The embedded store.
+    pub embedded: EmbeddedSettings,
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedSettings {
+    /// Most requests that share one commit.
+    pub max_requests_per_commit: usize,
+    /// Most requests that wait for the writer; more are refused with 503.
+    pub max_waiting_requests: usize,
+    /// Threads that read.
+    pub readers: usize,
+    /// Page cache of the writer, in MiB.
+    pub writer_cache_mib: u32,
+    /// Page cache of each reader, in MiB.
+    pub reader_cache_mib: u32,
+}
+
+/// Garbage collection.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GcSettings {
+    /// Seconds between rounds.
+    pub interval: u32,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or a filter as
+    /// `nusku=debug,info`.
+    pub level: String,
+    /// One line per request.
+    pub requests: bool,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,1 @@
+//! The reserved keys of queue metadata: their rules and their defaults.

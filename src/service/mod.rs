@@ -1,0 +1,61 @@
+//! The verbs: what a client can do, and every rule it can run into.
+//!
+//! Limits, defaults and semantics live here, once, for every protocol above
+//! and every store below. Nothing here knows of HTTP; sentences that Zaqar's
+//! clients may match on are part of the rules and are spelled here.
+
+mod claims;
+pub mod error;
+mod field;
+mod health;
+mod messages;
+mod metadata;
+mod queues;
+mod share;
+
+use crate::clock::Clock;
+use crate::config::{Limits, Settings};
+use crate::model::Timestamp;
+use crate::storage::Storage;
+
+pub use error::{Error, Result};
+pub use field::Field;
+pub use health::{Health, OperationStatus};
+pub use messages::{Draft, MessageListing, MessagePage, PostSize};
+pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
+pub use share::{ShareRequest, SignedUrl};
+
+/// Everything a front end may ask for.
+pub struct Service {
+    storage: Storage,
+    clock: Clock,
+    limits: Limits,
+    enable_checksum: bool,
+    signing_key: Option<String>,
+}
+
+impl Service {
+    /// A service over `storage`, with the rules of `settings`.
+    #[must_use]
+    pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
+        Self {
+            storage,
+            clock,
+            limits: settings.transport.clone(),
+            enable_checksum: settings.enable_checksum,
+            signing_key: settings.signed_url.secret_key.clone(),
+        }
+    }
+
+    /// The time by which ages are told.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The limits a client can run into.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

@@ -1,0 +1,1 @@
+//! REST: Zaqar API v2.

@@ -1,0 +1,3 @@
+//! The front ends: one folder per wire protocol. Each calls the service only.
+
+pub mod http;
