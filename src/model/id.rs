@@ -150,7 +150,13 @@ mod tests {
         assert_eq!(MessageId::parse(&id.to_string()), Some(id));
         assert_eq!(MessageId::parse("6C1F00A2000000000000002A"), Some(id));
         assert_eq!(id.parts(), (0x6c1f_00a2, 42));
-        for odd in ["", "6c1f", "6c1f00a2000000000000002g", "6c1f00a2000000000000002a0", "é".repeat(12).as_str()] {
+        for odd in [
+            "",
+            "6c1f",
+            "6c1f00a2000000000000002g",
+            "6c1f00a2000000000000002a0",
+            "é".repeat(12).as_str(),
+        ] {
             assert_eq!(MessageId::parse(odd), None, "{odd}");
         }
     }
@@ -167,7 +173,12 @@ mod tests {
             assert_eq!(ClientId::parse_uuid(same).unwrap(), canonical, "{same}");
             assert_eq!(ClientId::parse_any(same), canonical, "{same}");
         }
-        for odd in ["", "me", "3381af92-2b9e-11e3-b191-71861300734", "é381af92-2b9e-11e3-b191-71861300734c"] {
+        for odd in [
+            "",
+            "me",
+            "3381af92-2b9e-11e3-b191-71861300734",
+            "é381af92-2b9e-11e3-b191-71861300734c",
+        ] {
             assert!(ClientId::parse_uuid(odd).is_err(), "{odd}");
         }
     }

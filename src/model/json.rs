@@ -191,7 +191,10 @@ impl<'a> Scan<'a> {
     fn hex_unit(&mut self) -> u16 {
         let digits = self.text.get(self.at + 1..self.at + 5).unwrap_or_default();
         self.at = (self.at + 5).min(self.text.len());
-        std::str::from_utf8(digits).ok().and_then(|hex| u16::from_str_radix(hex, 16).ok()).unwrap_or(1)
+        std::str::from_utf8(digits)
+            .ok()
+            .and_then(|hex| u16::from_str_radix(hex, 16).ok())
+            .unwrap_or(1)
     }
 
     fn next_is_colon(&self) -> bool {
@@ -210,11 +213,18 @@ mod tests {
 
     #[test]
     fn integers_have_64_bits() {
-        for good in ["9223372036854775807", "-9223372036854775808", "1e400", "12345678901234567890.5"] {
+        for good in
+            ["9223372036854775807", "-9223372036854775808", "1e400", "12345678901234567890.5"]
+        {
             assert_eq!(find(&format!("[{good}]")), Ok(()), "{good}");
         }
-        for bad in ["9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"] {
-            assert_eq!(find(&format!(r#"{{"a":[{bad}]}}"#)), Err(TextFault::IntegerTooLarge), "{bad}");
+        for bad in ["9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"]
+        {
+            assert_eq!(
+                find(&format!(r#"{{"a":[{bad}]}}"#)),
+                Err(TextFault::IntegerTooLarge),
+                "{bad}"
+            );
         }
         assert_eq!(find(r#""99999999999999999999999 \" 99999999999999999999999""#), Ok(()));
     }

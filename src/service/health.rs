@@ -27,8 +27,12 @@ pub struct OperationStatus {
 
 impl Service {
     /// Whether the store answers.
-    pub async fn ping(&self) -> Result<()> { todo!() }
+    pub async fn ping(&self) -> Result<()> {
+        todo!()
+    }
 
     /// Really does each operation, in a queue of its own.
-    pub async fn health(&self) -> Result<Health> { todo!() }
+    pub async fn health(&self) -> Result<Health> {
+        todo!()
+    }
 }

@@ -49,27 +49,68 @@ pub struct MessagePage {
 
 impl Service {
     /// How large a post to this queue may be.
-    pub async fn post_size(&self, queue: &QueueKey) -> Result<PostSize> { todo!() }
+    pub async fn post_size(&self, queue: &QueueKey) -> Result<PostSize> {
+        todo!()
+    }
 
     /// Posts all of `drafts` or none, making the queue if need be.
-    pub async fn post_messages(&self, queue: &QueueKey, client: &ClientId, drafts: Vec<Draft>) -> Result<Vec<MessageId>> { todo!() }
+    pub async fn post_messages(
+        &self,
+        queue: &QueueKey,
+        client: &ClientId,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<MessageId>> {
+        todo!()
+    }
 
     /// A page of the queue.
-    pub async fn list_messages(&self, queue: &QueueKey, client: &ClientId, listing: MessageListing) -> Result<MessagePage> { todo!() }
+    pub async fn list_messages(
+        &self,
+        queue: &QueueKey,
+        client: &ClientId,
+        listing: MessageListing,
+    ) -> Result<MessagePage> {
+        todo!()
+    }
 
     /// One message.
-    pub async fn get_message(&self, queue: &QueueKey, id: &str) -> Result<Message> { todo!() }
+    pub async fn get_message(&self, queue: &QueueKey, id: &str) -> Result<Message> {
+        todo!()
+    }
 
     /// Those of the messages that are there, by ascending id.
-    pub async fn get_messages(&self, queue: &QueueKey, ids: &[String]) -> Result<Vec<Message>> { todo!() }
+    pub async fn get_messages(&self, queue: &QueueKey, ids: &[String]) -> Result<Vec<Message>> {
+        todo!()
+    }
 
     /// Deletes one message, see [`crate::storage::MessageController::delete`].
-    pub async fn delete_message(&self, queue: &QueueKey, id: &str, claim: Option<&str>) -> Result<()> { todo!() }
+    pub async fn delete_message(
+        &self,
+        queue: &QueueKey,
+        id: &str,
+        claim: Option<&str>,
+    ) -> Result<()> {
+        todo!()
+    }
 
     /// Deletes several messages; `claims` counts only with
     /// `message_delete_with_claim_id`.
-    pub async fn delete_messages(&self, queue: &QueueKey, ids: &[String], claims: Option<&[String]>) -> Result<()> { todo!() }
+    pub async fn delete_messages(
+        &self,
+        queue: &QueueKey,
+        ids: &[String],
+        claims: Option<&[String]>,
+    ) -> Result<()> {
+        todo!()
+    }
 
     /// Removes and returns up to `count` messages.
-    pub async fn pop_messages(&self, queue: &QueueKey, count: i64, claims: Option<&[String]>) -> Result<Vec<Message>> { todo!() }
+    pub async fn pop_messages(
+        &self,
+        queue: &QueueKey,
+        count: i64,
+        claims: Option<&[String]>,
+    ) -> Result<Vec<Message>> {
+        todo!()
+    }
 }

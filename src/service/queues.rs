@@ -53,24 +53,46 @@ pub struct PurgeTargets {
 
 impl Service {
     /// Makes a queue; `false` if it exists, which leaves its metadata alone.
-    pub async fn create_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> { todo!() }
+    pub async fn create_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> {
+        todo!()
+    }
 
     /// The metadata as shown: stored entries, then reserved ones with their
     /// defaults where missing or falsy. A missing queue shows the defaults.
-    pub async fn queue_metadata(&self, queue: &QueueKey) -> Result<Map<String, Value>> { todo!() }
+    pub async fn queue_metadata(&self, queue: &QueueKey) -> Result<Map<String, Value>> {
+        todo!()
+    }
 
     /// Applies `changes` in order, all or none; returns the metadata as shown.
-    pub async fn update_queue(&self, queue: &QueueKey, changes: Vec<MetadataChange>) -> Result<Map<String, Value>> { todo!() }
+    pub async fn update_queue(
+        &self,
+        queue: &QueueKey,
+        changes: Vec<MetadataChange>,
+    ) -> Result<Map<String, Value>> {
+        todo!()
+    }
 
     /// Removes a queue and its messages.
-    pub async fn delete_queue(&self, queue: &QueueKey) -> Result<()> { todo!() }
+    pub async fn delete_queue(&self, queue: &QueueKey) -> Result<()> {
+        todo!()
+    }
 
     /// A page of the project's queues.
-    pub async fn list_queues(&self, project: &ProjectId, listing: QueueListing) -> Result<QueuePage> { todo!() }
+    pub async fn list_queues(
+        &self,
+        project: &ProjectId,
+        listing: QueueListing,
+    ) -> Result<QueuePage> {
+        todo!()
+    }
 
     /// Counts the messages of a queue.
-    pub async fn queue_stats(&self, queue: &QueueKey) -> Result<Stats> { todo!() }
+    pub async fn queue_stats(&self, queue: &QueueKey) -> Result<Stats> {
+        todo!()
+    }
 
     /// Empties a queue.
-    pub async fn purge_queue(&self, queue: &QueueKey, targets: PurgeTargets) -> Result<()> { todo!() }
+    pub async fn purge_queue(&self, queue: &QueueKey, targets: PurgeTargets) -> Result<()> {
+        todo!()
+    }
 }

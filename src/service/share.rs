@@ -29,5 +29,7 @@ pub struct SignedUrl {
 
 impl Service {
     /// Signs a permission for sub-resources of `queue`, which need not exist.
-    pub fn share_queue(&self, queue: &QueueKey, request: ShareRequest) -> Result<SignedUrl> { todo!() }
+    pub fn share_queue(&self, queue: &QueueKey, request: ShareRequest) -> Result<SignedUrl> {
+        todo!()
+    }
 }

@@ -136,13 +136,21 @@ pub trait MessageController: Send + Sync {
 
     /// The messages behind `query.marker`, by ascending marker. A page shorter
     /// than `query.limit` means that there was nothing more.
-    async fn list(&self, queue: &QueueKey, query: &ListQuery, now: Timestamp)
-    -> Result<Vec<Message>>;
+    async fn list(
+        &self,
+        queue: &QueueKey,
+        query: &ListQuery,
+        now: Timestamp,
+    ) -> Result<Vec<Message>>;
 
     /// Those of `ids` that are in the queue, each once, by ascending id;
     /// claimed and delayed ones included.
-    async fn get(&self, queue: &QueueKey, ids: &[MessageId], now: Timestamp)
-    -> Result<Vec<Message>>;
+    async fn get(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<Message>>;
 
     /// Deletes one message. With no `claim`, it must not be held by a live
     /// claim. With a `claim`, that must be the one that holds it, or held it
