@@ -7,5 +7,6 @@
     reason = "a test that cannot go on says so by a panic, in its helpers too"
 )]
 
+mod cli;
 mod config;
 mod support;
