@@ -253,9 +253,20 @@ pub fn page(answer: &Answer) -> Result<Page, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use hyper::header::HeaderValue;
 
-    use super::{Answer, Bytes, Claimed, Failure, Page, claimed, page, post_body};
+    use super::{
+        Answer, Bytes, Claimed, Failure, NIL_CLIENT_ID, Page, claimed, client_id, page, post_body,
+    };
+
+    #[test]
+    fn every_client_has_a_name_of_its_own() {
+        let names: HashSet<_> = (0..10).map(|_| client_id()).collect();
+        assert_eq!(names.len(), 10);
+        assert!(names.iter().all(|name| name != NIL_CLIENT_ID));
+    }
 
     fn answer(status: u16, location: Option<&'static str>, body: &'static str) -> Answer {
         let location = location.map(HeaderValue::from_static);
