@@ -21,114 +21,114 @@ const QUEUE_NAME_LENGTH_MAX: usize = 64;
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BenchArgs {
-    /// Server to load, `http://HOST[:PORT][/PREFIX]`; any v2 server will do
+    /// Server to load, `http://HOST[:PORT][/PREFIX]`; any v2 server will do.
     #[arg(long, default_value = "http://127.0.0.1:8888")]
     pub url: String,
-    /// Project (`X-Project-ID`) that owns the queues
+    /// Project (`X-Project-ID`) that owns the queues.
     #[arg(long, default_value = "nusku-bench")]
     pub project: String,
-    /// Token to send as `X-Auth-Token`
+    /// Token to send as `X-Auth-Token`.
     #[arg(long)]
     pub token: Option<String>,
 
-    /// Connections that post
+    /// Connections that post.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub producers: usize,
-    /// Connections that claim and then delete what they claimed
+    /// Connections that claim and then delete what they claimed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub consumers: usize,
-    /// Connections that read every message, in order, by following markers
+    /// Connections that read every message, in order, by following markers.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub observers: usize,
-    /// Connections that post, claim and delete in turn
+    /// Connections that post, claim and delete in turn.
     #[arg(long = "cyclers", visible_alias = "cycle", value_name = "N", default_value_t = 0)]
     pub cyclers: usize,
 
-    /// Bytes of a message's body, as JSON text
+    /// Bytes of a message's body, as JSON text.
     #[arg(long, value_name = "BYTES", default_value_t = 1024,
           value_parser = clap::value_parser!(u32).range(2..))]
     pub message_size: u32,
-    /// Messages in a post
+    /// Messages in a post.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
-    /// Seconds a message lives
+    /// Seconds a message lives.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub ttl: u32,
-    /// Most messages of a claim
+    /// Most messages of a claim.
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub claim_limit: u32,
-    /// Seconds a claim lives
+    /// Seconds a claim lives.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub claim_ttl: u32,
-    /// Most messages of an observer's page
+    /// Most messages of an observer's page.
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub page_limit: u32,
     /// Delete one message a request, with the id of the claim, instead of all
-    /// of a claim in one request by their ids
+    /// of a claim in one request by their ids.
     #[arg(long)]
     pub delete_each: bool,
 
-    /// Queues to spread the load over
+    /// Queues to spread the load over.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub queues: u32,
-    /// Names of the queues, before a hyphen and a number
+    /// Names of the queues, before a hyphen and a number.
     #[arg(long, value_name = "TEXT", default_value = "nusku-bench")]
     pub queue_prefix: String,
-    /// How a worker picks the queue of its next turn
+    /// How a worker picks the queue of its next turn.
     #[arg(long, value_enum, default_value_t = Spread::RoundRobin)]
     pub spread: Spread,
 
-    /// Seconds to measure
+    /// Seconds to measure.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds,
           conflicts_with_all = ["requests", "drain"])]
     pub duration: Duration,
-    /// Seconds of load before the measurement
+    /// Seconds of load before the measurement.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub warmup: Duration,
-    /// Measure this many turns of each role instead of a time
+    /// Measure this many turns of each role instead of a time.
     #[arg(long, value_name = "N", conflicts_with = "drain",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub requests: Option<u64>,
-    /// Measure until the consumers find every queue empty instead of a time
+    /// Measure until the consumers find every queue empty instead of a time.
     #[arg(long)]
     pub drain: bool,
     /// Turns a second of all workers of a role together, at even distances;
-    /// the latency of a request counts from the moment its turn was due
+    /// the latency of a request counts from the moment its turn was due.
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
-    /// Milliseconds a worker rests when it found nothing to claim or to read
+    /// Milliseconds a worker rests when it found nothing to claim or to read.
     #[arg(long, value_name = "MS", default_value_t = 10)]
     pub rest: u32,
-    /// Seconds to wait for an answer
+    /// Seconds to wait for an answer.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub timeout: Duration,
-    /// Messages to put into the queues, evenly, before anything else
+    /// Messages to put into the queues, evenly, before anything else.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub prefill: u64,
-    /// Leave the queues as they are in the end instead of deleting them
+    /// Leave the queues as they are in the end instead of deleting them.
     #[arg(long)]
     pub no_clean: bool,
 
-    /// Threads of the load generator
+    /// Threads of the load generator.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
-    /// Print the figures as one JSON object
+    /// Print the figures as one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Report progress every second, even when stderr is no terminal
+    /// Report progress every second, even when stderr is no terminal.
     #[arg(long)]
     pub progress: bool,
-    /// Exit with 0 even if requests failed
+    /// Exit with 0 even if requests failed.
     #[arg(long)]
     pub allow_errors: bool,
 
     /// Measure the disk under DIR instead of a server: append 1 KiB to a file
-    /// and flush it (fdatasync), again and again for `--duration`
+    /// and flush it (fdatasync), again and again for `--duration`.
     #[arg(long, value_name = "DIR", hide = true)]
     pub disk: Option<PathBuf>,
 }
