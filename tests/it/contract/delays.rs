@@ -30,6 +30,15 @@ pub async fn a_delay_ends_on_the_second(mut store: Store) {
     assert_eq!(bodies(&store.claim(&queue, 1).await.messages), ["late"]);
 }
 
+pub async fn many_delays_end_on_the_same_second(mut store: Store) {
+    let queue = store.make("q").await;
+    store.post_all(&queue, vec![late("late"); 12_000]).await;
+    store.pass(50);
+    assert_eq!(store.shown(&queue).await.len(), 12_000);
+    let claimed = store.claim(&queue, 12_000).await.messages.len();
+    assert_eq!(claimed, 12_000);
+}
+
 pub async fn a_delayed_message_keeps_its_place(mut store: Store) {
     let queue = store.make("q").await;
     store.post_all(&queue, vec![plain("0"), late("1"), plain("2")]).await;
@@ -48,6 +57,20 @@ pub async fn a_claim_may_include_delayed_messages(store: Store) {
     let held = store.claims().get(&queue, claim.id, store.now).await.unwrap();
     assert_eq!(bodies(&held.messages), ["late", "now"]);
     assert_eq!(store.counts(&queue).await, (2, 0));
+}
+
+/// Reaching for delayed messages ends the delay of those it takes, no others.
+pub async fn a_claim_leaves_the_delays_of_others_alone(mut store: Store) {
+    let queue = store.make("q").await;
+    store.post_all(&queue, vec![plain("now"), late("a"), plain("then"), late("b")]).await;
+    let order = ClaimOrder { include_delayed: true, ..order(2) };
+    let claim = store.try_claim(&queue, &order).await.unwrap();
+    assert_eq!(bodies(&claim.messages), ["now", "a"]);
+    assert_eq!(bodies(&store.shown(&queue).await), ["then"], "b is still delayed");
+    store.claims().release(&queue, claim.id, store.now).await.unwrap();
+    assert_eq!(bodies(&store.shown(&queue).await), ["now", "a", "then"]);
+    store.pass(50);
+    assert_eq!(bodies(&store.shown(&queue).await), ["now", "a", "then", "b"]);
 }
 
 pub async fn pop_and_purge_ignore_delays(store: Store) {

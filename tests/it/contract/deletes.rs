@@ -1,8 +1,9 @@
 //! Promises about deleting, popping and purging messages.
 
-use nusku::model::{ClaimId, MessageId, NewMessage};
+use nusku::model::{ClaimId, ClaimOrder, DeadLetter, ListQuery, Marker, MessageId, NewMessage};
 use nusku::storage::Error;
 
+use super::store::{everything, order};
 use super::{Store, bodies, key_of, plain};
 
 pub async fn a_free_message_is_deleted(store: Store) {
@@ -75,6 +76,43 @@ pub async fn a_missing_message_is_deleted_already(store: Store) {
         assert_eq!(store.messages().delete(&queue, missing, claim, store.now).await, Ok(()));
     }
     assert_eq!(store.counts(&queue).await, (0, 1));
+}
+
+/// Clients send any 24 hex digits; none of them may disturb the store.
+pub async fn made_up_ids_name_nothing(store: Store) {
+    let (queue, now) = (store.make("q").await, store.now);
+    store.post(&queue, &["a", "b"]).await;
+    let rule = DeadLetter { max_claim_count: 0, queue: queue.name.clone(), ttl: None };
+    store.try_claim(&queue, &ClaimOrder { dead_letter: Some(rule), ..order(1) }).await;
+    store.claim(&queue, 2).await;
+    let all = store.all(&queue).await;
+    let (seconds, _) = all[0].id.parts();
+    let mut odd: Vec<_> = [0, 1, 1 << 63, u64::MAX >> 1, u64::MAX]
+        .into_iter()
+        .flat_map(|number| [0, seconds, u32::MAX].map(|it| MessageId::from_parts(it, number)))
+        .chain(all.iter().map(|message| MessageId::from_parts(seconds, message.marker)))
+        .collect();
+    odd.retain(|id| all.iter().all(|message| message.id != *id));
+    let claim = ClaimId::from_bytes([255; 12]);
+    for &id in &odd {
+        assert!(store.messages().get(&queue, &[id], now).await.unwrap().is_empty(), "{id}");
+        assert_eq!(store.messages().delete(&queue, id, Some(claim), now).await, Ok(()), "{id}");
+        let many = store.messages().delete_many(&queue, &[id], None, now).await;
+        assert_eq!(many, Ok(()), "{id}");
+        let many = store.messages().delete_many(&queue, &[id], Some(&[claim]), now).await;
+        assert_eq!(many, Ok(()), "{id}");
+        let marker = Some(Marker::Message(id));
+        let page = ListQuery { marker, ..everything() };
+        assert!(store.messages().list(&queue, &page, now).await.is_ok(), "{id}");
+    }
+    for claim in [claim, ClaimId::from_bytes([0; 12]), ClaimId::from_parts(0, 1 << 63)] {
+        let unknown = Error::ClaimDoesNotExist(queue.clone(), claim);
+        assert_eq!(store.claims().get(&queue, claim, now).await, Err(unknown.clone()));
+        assert_eq!(store.claims().renew(&queue, claim, 100, 60, now).await, Err(unknown));
+        assert_eq!(store.claims().release(&queue, claim, now).await, Ok(()));
+    }
+    assert_eq!(store.all(&queue).await, all);
+    assert_eq!(store.counts(&queue).await, (2, 0));
 }
 
 pub async fn many_are_deleted_claimed_or_not(store: Store) {

@@ -27,6 +27,21 @@ pub async fn messages_and_metadata_survive_a_restart(mut store: Store) {
     assert_eq!(bodies(&store.all(&queue).await), ["first", "second", "third"]);
 }
 
+/// Numbers that are hard to print and read back exactly.
+pub async fn metadata_can_be_changed_after_a_restart(mut store: Store) {
+    let queue = key("q");
+    let text = r#"{"floats":[0.1,1e23,9007199254740993.0,1.7976931348623157e308,5e-324,
+        2.2250738585072011e-308,0.30000000000000004,123456.78901234567,-0.0,6.0221409e23,
+        1.0715660391465826e-20,9.5e-3,4.35,1234567890123456789],"z":1,"a":2}"#;
+    store.queues().create(&queue, &metadata(text)).await.unwrap();
+    for round in 0..3 {
+        store.reopen().await;
+        let old = store.queues().metadata(&queue).await.unwrap().unwrap();
+        assert_eq!(*old, metadata(text), "round {round}");
+        store.queues().set_metadata(&queue, &old, &old).await.unwrap();
+    }
+}
+
 pub async fn claims_survive_a_restart(mut store: Store) {
     let queue = store.make("q").await;
     let posted = store.post_many(&queue, 5).await;
@@ -63,6 +78,7 @@ pub async fn delays_and_lives_survive_a_restart(mut store: Store) {
     store.reopen().await;
     assert_eq!(bodies(&store.all(&queue).await), ["late"]);
     assert_eq!(store.counts(&queue).await, (0, 1));
+    store.pass(60);
     assert_eq!(store.gc().await, 1);
 }
 

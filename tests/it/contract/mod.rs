@@ -25,7 +25,7 @@ mod queues;
 mod store;
 mod volume;
 
-pub use harness::{Harness, Model};
+pub use harness::{Embedded, Harness, Model};
 pub use store::{Store, bodies, client, key, key_of, metadata, plain, quoted, within};
 
 /// Runs every case on the stores that `$fresh` makes.
@@ -74,6 +74,7 @@ macro_rules! contract {
                 a_claim_that_was_followed_opens_nothing,
                 a_claim_on_a_free_message_is_an_error,
                 a_missing_message_is_deleted_already,
+                made_up_ids_name_nothing,
                 many_are_deleted_claimed_or_not,
                 many_with_claims_are_deleted_all_or_none,
                 many_with_claims_ignore_ids_that_name_nothing,
@@ -123,8 +124,10 @@ macro_rules! contract {
             contract!(@cases $fresh, delays: [
                 a_delayed_message_is_not_handed_out,
                 a_delay_ends_on_the_second,
+                many_delays_end_on_the_same_second,
                 a_delayed_message_keeps_its_place,
                 a_claim_may_include_delayed_messages,
+                a_claim_leaves_the_delays_of_others_alone,
                 pop_and_purge_ignore_delays,
                 stats_count_delayed_messages_but_do_not_name_them,
             ]);
@@ -155,6 +158,7 @@ macro_rules! contract {
             ]);
             contract!(@cases $fresh, lasting: [
                 messages_and_metadata_survive_a_restart,
+                metadata_can_be_changed_after_a_restart,
                 claims_survive_a_restart,
                 delays_and_lives_survive_a_restart,
                 claim_counts_survive_a_restart,
@@ -188,3 +192,4 @@ macro_rules! contract {
 }
 
 contract!(on_the_model, Model::fresh());
+contract!(on_the_embedded_store, Embedded::fresh());

@@ -27,7 +27,7 @@ pub struct Store {
 impl Store {
     pub async fn open(mut harness: impl Harness + 'static) -> Self {
         let storage = harness.open().await;
-        let now = Timestamp::from_seconds(1_800_000_000);
+        let now = Timestamp::from_seconds(1_800_000_007);
         Self { harness: Arc::new(Mutex::new(harness)), storage, now }
     }
 
@@ -130,6 +130,7 @@ impl Store {
     }
 
     /// Collects garbage until there is none; how many messages that removed.
+    /// A driver may leave for a minute what has expired.
     pub async fn gc(&self) -> u64 {
         let mut messages = 0;
         loop {

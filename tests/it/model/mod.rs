@@ -69,11 +69,13 @@ impl Kept {
         self.message.claim == Some(claim) && self.claim_expires > now
     }
 
-    /// Puts the message under a claim and makes it outlive the claim.
+    /// Puts the message under a claim and makes it outlive the claim. What was
+    /// handed out once is not delayed any more.
     fn hold(&mut self, claim: ClaimId, ttl: u32, grace: u32, now: Timestamp) {
         self.message.claim = Some(claim);
         self.claim_ttl = ttl;
         self.claim_expires = now.plus(ttl);
+        self.due = now;
         if self.expires < self.claim_expires {
             self.message.ttl = ttl + grace;
             self.expires = now.plus(ttl + grace);
