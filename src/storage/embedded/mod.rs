@@ -1,1 +1,249 @@
-//! The embedded driver.
+//! The default driver: one SQLite file, driven the way a queue wants it.
+//!
+//! One writer thread commits for everybody at once ([`writer`]), readers never
+//! wait for it ([`reader`]), a checkpointer keeps the log short. [`schema`]
+//! tells what lies where. The store needs no other service and belongs to one
+//! process at a time.
+
+pub mod admin;
+mod body;
+mod checkpointer;
+mod claims;
+mod error;
+mod expiry;
+mod listing;
+mod lock;
+mod messages;
+mod queues;
+mod reader;
+mod registry;
+mod schema;
+mod settle;
+mod shrink;
+mod slip;
+mod tx;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+
+pub use error::OpenError;
+
+use self::checkpointer::Checkpointer;
+use self::error::OpResult;
+use self::lock::DirectoryLock;
+use self::reader::Readers;
+use self::registry::Registry;
+use self::slip::Place;
+use self::tx::Tx;
+use self::writer::{Published, Writer};
+use crate::config::EmbeddedSettings;
+use crate::model::Timestamp;
+use crate::storage::{
+    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
+    Result, Volume,
+};
+
+/// Messages collected in one commit.
+const GC_SLICE: usize = 1000;
+
+/// The longest a reader waits for the writer to settle the store; it then
+/// reads what is there.
+const SETTLE_WAIT: Duration = Duration::from_secs(1);
+
+/// The embedded store, control and data side.
+pub struct EmbeddedDriver {
+    writer: Writer,
+    readers: Readers,
+    registry: Arc<Registry>,
+    salt: u64,
+    checkpointer: Checkpointer,
+    rest: Mutex<Option<Rest>>,
+}
+
+/// What must end before the directory is let go.
+struct Rest {
+    threads: Vec<std::thread::JoinHandle<()>>,
+    _lock: DirectoryLock,
+}
+
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "nusku.db";
+
+impl EmbeddedDriver {
+    /// Opens the store in `dir`, making it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open(
+        dir: &Path,
+        settings: &EmbeddedSettings,
+    ) -> std::result::Result<Arc<Self>, OpenError> {
+        let lock = DirectoryLock::take(dir)?;
+        let path = dir.join(FILE_NAME);
+        let mut conn = Connection::open(&path)?;
+        schema::prepare(&mut conn, settings.writer_cache_mib)?;
+        admin::look_over(&conn, &path)?;
+        let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
+
+        let failed = |error| OpenError::Directory(dir.to_owned(), error);
+        let registry = Arc::new(Registry::default());
+        let published = Arc::new(Published::default());
+        let mut connections = Vec::new();
+        for _ in 0..settings.readers.max(1) {
+            connections.push(open_reader(&path, settings.reader_cache_mib)?);
+        }
+        let (readers, mut threads) =
+            Readers::start(connections, settings.max_waiting_requests).map_err(failed)?;
+        let (checkpointer, thread) =
+            Checkpointer::start(Connection::open(&path)?, Arc::clone(&published))
+                .map_err(failed)?;
+        threads.push(thread);
+        let (writer, thread) = Writer::start(
+            conn,
+            Arc::clone(&registry),
+            published,
+            settings.max_waiting_requests,
+            settings.max_requests_per_commit,
+        )?;
+        threads.push(thread);
+        Ok(Arc::new(Self {
+            writer,
+            readers,
+            registry,
+            salt: salt.cast_unsigned(),
+            checkpointer,
+            rest: Mutex::new(Some(Rest { threads, _lock: lock })),
+        }))
+    }
+
+    fn salt(&self) -> u64 {
+        self.salt
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.readers.read(work).await
+    }
+
+    /// Makes sure that a reader at `now` finds no timers left to work off, if
+    /// the writer is there to do it.
+    async fn settled(&self, now: Timestamp) {
+        if now.seconds() < self.writer.published().next_due.load(Ordering::Acquire) {
+            return;
+        }
+        let settling = self.write(move |tx| settle::settle(tx, now));
+        if !matches!(tokio::time::timeout(SETTLE_WAIT, settling).await, Ok(Ok(()))) {
+            tracing::warn!("the store could not be settled; ended claims may still show");
+        }
+    }
+}
+
+fn open_reader(path: &Path, cache_mib: u32) -> std::result::Result<Connection, OpenError> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    schema::set_up(&conn, cache_mib)?;
+    Ok(conn)
+}
+
+impl ControlDriver for EmbeddedDriver {
+    fn queues(&self) -> &dyn QueueController {
+        self
+    }
+}
+
+#[async_trait]
+impl DataDriver for EmbeddedDriver {
+    fn messages(&self) -> &dyn MessageController {
+        self
+    }
+
+    fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.read(|conn| conn.query_row("SELECT 1", [], |_| Ok(()))).await
+    }
+
+    async fn gc(&self, now: Timestamp) -> Result<Collected> {
+        self.write(move |tx| {
+            settle::settle(tx, now)?;
+            let collected = expiry::collect(tx, now, GC_SLICE)?;
+            if collected.more {
+                return Ok(collected);
+            }
+            let swept = queues::sweep(tx, GC_SLICE)?;
+            let messages = collected.messages + swept.messages;
+            let more = swept.more || shrink::give_back(tx.conn)?;
+            Ok(Collected { messages, more })
+        })
+        .await
+    }
+
+    async fn volume(&self, now: Timestamp) -> Result<Volume> {
+        self.settled(now).await;
+        self.read(move |conn| {
+            Ok(Volume {
+                free: Place::Ready.count_all(conn, now)? + Place::Delayed.count_all(conn, now)?,
+                claimed: Place::Claimed.count_all(conn, now)?,
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        if let Some(rest) = self.begin_close() {
+            // A thread of the runtime must not wait for a disk. Fails only if
+            // the runtime is ending, and then the lock goes with the process.
+            let _ = tokio::task::spawn_blocking(move || rest.wait()).await;
+        }
+    }
+}
+
+impl EmbeddedDriver {
+    fn begin_close(&self) -> Option<Rest> {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.readers.stop();
+        self.checkpointer.stop();
+        self.writer.stop();
+        Some(rest)
+    }
+}
+
+impl Drop for EmbeddedDriver {
+    fn drop(&mut self) {
+        if let Some(rest) = self.begin_close() {
+            rest.wait();
+        }
+    }
+}
+
+impl Rest {
+    /// Waits for the threads, then lets the directory go.
+    fn wait(self) {
+        for thread in self.threads {
+            // A panic there was logged there.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Bodies: the large part of a message, written once.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::slip::Slip;
+use super::tx::claim_id;
+use crate::model::{JsonText, Message, NewMessage};
+
+/// Writes the body of message `number`.
+pub fn insert(
+    conn: &Connection,
+    number: u64,
+    queue: i64,
+    new: &NewMessage,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4)")?.execute(params![
+        number,
+        queue,
+        new.checksum,
+        new.body.as_bytes()
+    ])?;
+    Ok(())
+}
+
+/// Removes the body of message `number`.
+pub fn remove(conn: &Connection, number: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM body WHERE number = ?1")?.execute([number])?;
+    Ok(())
+}
+
+/// Notes that message `number` is now at `marker` of another queue.
+pub fn relocate(conn: &Connection, number: u64, queue: i64, marker: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE body SET queue = ?2, marker = ?3 WHERE number = ?1")?
+        .execute((number, queue, marker))?;
+    Ok(())
+}
+
+/// The queue and marker of message `number`.
+pub fn locate(conn: &Connection, number: u64) -> rusqlite::Result<Option<(i64, u64)>> {
+    conn.prepare_cached("SELECT queue, coalesce(marker, number) FROM body WHERE number = ?1")?
+        .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// The whole messages that belong to `slips`; one whose body is gone was
+/// deleted meanwhile and is left out.
+pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Result<Vec<Message>> {
+    let mut find = conn.prepare_cached("SELECT checksum, text FROM body WHERE number = ?1")?;
+    let mut messages = Vec::with_capacity(slips.len());
+    for slip in slips {
+        let found = find
+            .query_row([slip.number], |row| {
+                let text = Bytes::copy_from_slice(row.get_ref(1)?.as_bytes()?);
+                Ok((row.get(0)?, JsonText::from_checked(text)))
+            })
+            .optional()?;
+        if let Some((checksum, body)) = found {
+            messages.push(Message {
+                id: slip.id(),
+                marker: slip.marker,
+                ttl: slip.ttl,
+                created: slip.created,
+                claim: slip.claim.map(|number| claim_id(salt, number)),
+                body,
+                checksum,
+            });
+        }
+    }
+    Ok(messages)
+}

@@ -1,0 +1,349 @@
+//! Claims: create, look at, renew, release.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::OpResult;
+use super::registry::QueueRef;
+use super::settle::settle;
+use super::slip::{Place, Slip};
+use super::tx::{Tx, claim_id};
+use super::{EmbeddedDriver, body, queues};
+use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, QueueKey, Timestamp};
+use crate::storage::{ClaimController, Error, Result};
+
+/// A row of `claim`.
+#[derive(Debug)]
+pub struct ClaimRow {
+    number: u64,
+    queue: i64,
+    ttl: u32,
+    expires: Timestamp,
+    /// The markers it took; some of their messages may be gone since.
+    markers: Vec<u64>,
+}
+
+impl ClaimRow {
+    /// The claim with that number.
+    pub fn find(conn: &Connection, number: u64) -> rusqlite::Result<Option<Self>> {
+        conn.prepare_cached("SELECT queue, ttl, expires, markers FROM claim WHERE number = ?1")?
+            .query_row([number], |row| {
+                let markers = row.get_ref(3)?.as_bytes()?;
+                Ok(Self {
+                    number,
+                    queue: row.get(0)?,
+                    ttl: row.get(1)?,
+                    expires: Timestamp::from_seconds(row.get(2)?),
+                    markers: markers.chunks_exact(8).map(read_marker).collect(),
+                })
+            })
+            .optional()
+    }
+
+    /// The claim in that queue, if it lives.
+    fn find_live(
+        conn: &Connection,
+        number: u64,
+        queue: i64,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<Self>> {
+        let lives = |claim: &Self| claim.queue == queue && claim.expires > now;
+        Ok(Self::find(conn, number)?.filter(lives))
+    }
+
+    fn insert(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let markers: Vec<u8> =
+            self.markers.iter().flat_map(|marker| marker.to_le_bytes()).collect();
+        conn.prepare_cached("INSERT INTO claim VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+            params![
+                self.number,
+                self.queue,
+                self.ttl,
+                self.expires.seconds(),
+                self.markers.len(),
+                markers,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What it still holds, by ascending marker.
+    pub fn slips(&self, conn: &Connection) -> rusqlite::Result<Vec<Slip>> {
+        let mut slips = Vec::with_capacity(self.markers.len());
+        for &marker in &self.markers {
+            let slip = Place::Claimed.find(conn, self.queue, marker)?;
+            slips.extend(slip.filter(|slip| slip.claim == Some(self.number)));
+        }
+        Ok(slips)
+    }
+}
+
+fn read_marker(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
+}
+
+/// Removes the row of a claim that has ended.
+pub fn forget(conn: &Connection, number: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM claim WHERE number = ?1")?.execute([number])?;
+    Ok(())
+}
+
+/// Notes that `gone` messages of a claim were deleted; the claim goes with the
+/// last one.
+pub fn shrink(conn: &Connection, number: u64, gone: usize) -> rusqlite::Result<()> {
+    let left: Option<i64> = conn
+        .prepare_cached("SELECT live FROM claim WHERE number = ?1")?
+        .query_row([number], |row| row.get(0))
+        .optional()?;
+    let gone = i64::try_from(gone).unwrap_or(i64::MAX);
+    match left {
+        Some(left) if left > gone => {
+            conn.prepare_cached("UPDATE claim SET live = ?2 WHERE number = ?1")?
+                .execute((number, left - gone))?;
+            Ok(())
+        }
+        Some(_) => forget(conn, number),
+        None => Ok(()),
+    }
+}
+
+/// A claim just made: what [`body::complete`] needs to show it.
+struct Made {
+    id: ClaimId,
+    expires: Timestamp,
+    slips: Vec<Slip>,
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    key: &QueueKey,
+    queue: i64,
+    order: &ClaimOrder,
+    now: Timestamp,
+) -> OpResult<Option<Made>> {
+    settle(tx, now)?;
+    if order.include_delayed {
+        hurry_delayed(tx, queue, order.limit)?;
+    }
+    let mut slips = oldest_ready(tx, queue, order.limit, now)?;
+    remove_ready(tx.conn, &slips)?;
+    if let Some(rule) = &order.dead_letter {
+        let (spent, good): (Vec<_>, Vec<_>) =
+            slips.into_iter().partition(|slip| slip.claims >= rule.max_claim_count);
+        bury(tx, key, rule, spent, now)?;
+        slips = good;
+    }
+    if slips.is_empty() {
+        return Ok(None);
+    }
+    let number = tx.number();
+    let expires = now.plus(order.ttl);
+    let mut hold = Place::Claimed.inserter(tx.conn)?;
+    for slip in &mut slips {
+        slip.claim = Some(number);
+        slip.claims = if order.dead_letter.is_some() { slip.claims + 1 } else { 0 };
+        stretch(tx, slip, order.ttl, order.grace, now);
+        slip.insert(&mut hold)?;
+    }
+    let markers = slips.iter().map(|slip| slip.marker).collect();
+    ClaimRow { number, queue, ttl: order.ttl, expires, markers }.insert(tx.conn)?;
+    tx.wake_by(expires);
+    Ok(Some(Made { id: tx.claim_id(number), expires, slips }))
+}
+
+/// Frees the oldest delayed messages where the queue's delays are off. No more
+/// than a claim can take: the others keep their place.
+fn hurry_delayed(tx: &mut Tx<'_>, queue: i64, most: u32) -> OpResult<()> {
+    let mut delayed = Vec::new();
+    {
+        let mut walk = Place::Delayed.walk(tx.conn)?;
+        let mut rows = walk.query((queue, 0))?;
+        while let Some(row) = rows.next()? {
+            delayed.push(Slip::from_row(row)?);
+            if delayed.len() >= most as usize {
+                break;
+            }
+        }
+    }
+    for slip in delayed {
+        slip.shift(tx.conn, Place::Delayed, Place::Ready)?;
+        tx.note_alive(queue, slip.marker);
+    }
+    Ok(())
+}
+
+/// Up to `limit` free messages; steps over what expired.
+fn oldest_ready(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<Slip>> {
+    let mut slips: Vec<Slip> = Vec::with_capacity(limit as usize);
+    let mut dead = 0;
+    let mut dead_end = tx.dead_end(queue);
+    {
+        let mut walk = Place::Ready.walk(tx.conn)?;
+        let mut rows = walk.query((queue, dead_end))?;
+        while slips.len() < limit as usize
+            && let Some(row) = rows.next()?
+        {
+            let slip = Slip::from_row(row)?;
+            if slip.expires > now {
+                slips.push(slip);
+            } else if slips.is_empty() {
+                dead += 1;
+                dead_end = slip.marker;
+            }
+        }
+    }
+    tx.note_dead_end(queue, dead_end, dead);
+    Ok(slips)
+}
+
+fn remove_ready(conn: &Connection, slips: &[Slip]) -> rusqlite::Result<()> {
+    let mut remove = Place::Ready.remover(conn)?;
+    slips.iter().try_for_each(|slip| slip.remove(&mut remove))
+}
+
+/// Lets a message live on beyond its claim, see [`ClaimOrder::grace`].
+fn stretch(tx: &mut Tx<'_>, slip: &mut Slip, ttl: u32, grace: u32, now: Timestamp) {
+    if slip.expires < now.plus(ttl) {
+        slip.ttl = ttl.saturating_add(grace);
+        slip.expires = now.plus(slip.ttl);
+        tx.state.runs.stretched(slip.number, slip.expires);
+    }
+}
+
+/// Moves messages, already out of their queue, to the dead letter queue.
+fn bury(
+    tx: &mut Tx<'_>,
+    key: &QueueKey,
+    rule: &DeadLetter,
+    spent: Vec<Slip>,
+    now: Timestamp,
+) -> OpResult<()> {
+    if spent.is_empty() {
+        return Ok(());
+    }
+    let grave = QueueKey { project: key.project.clone(), name: rule.queue.clone() };
+    let queue = match queues::number_of(tx.conn, &grave)? {
+        Some(number) => number,
+        None => queues::insert(tx, &grave, Arc::default())?,
+    };
+    for mut slip in spent {
+        slip.queue = queue;
+        slip.marker = tx.number();
+        slip.claims = 0;
+        slip.claim = None;
+        if let Some(ttl) = rule.ttl {
+            slip.ttl = ttl;
+            slip.expires = now.plus(ttl);
+            tx.state.runs.stretched(slip.number, slip.expires);
+        }
+        slip.insert(&mut Place::Ready.inserter(tx.conn)?)?;
+        body::relocate(tx.conn, slip.number, queue, slip.marker)?;
+    }
+    Ok(())
+}
+
+fn renew(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    id: ClaimId,
+    (ttl, grace): (u32, u32),
+    now: Timestamp,
+) -> OpResult<bool> {
+    settle(tx, now)?;
+    let Some(claim) = live(tx, queue, id, now)? else { return Ok(false) };
+    let expires = now.plus(ttl);
+    for mut slip in claim.slips(tx.conn)? {
+        let old = slip.clone();
+        slip.claims = 0;
+        stretch(tx, &mut slip, ttl, grace, now);
+        if slip != old {
+            slip.shift(tx.conn, Place::Claimed, Place::Claimed)?;
+        }
+    }
+    tx.conn
+        .prepare_cached("UPDATE claim SET ttl = ?2, expires = ?3 WHERE number = ?1")?
+        .execute((claim.number, ttl, expires.seconds()))?;
+    tx.wake_by(expires);
+    Ok(true)
+}
+
+fn release(tx: &mut Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult<()> {
+    settle(tx, now)?;
+    let Some(claim) = live(tx, queue, id, now)? else { return Ok(()) };
+    for mut slip in claim.slips(tx.conn)? {
+        slip.claims = 0;
+        slip.claim = None;
+        slip.shift(tx.conn, Place::Claimed, Place::Ready)?;
+        tx.note_alive(queue, slip.marker);
+    }
+    Ok(forget(tx.conn, claim.number)?)
+}
+
+fn live(tx: &Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult<Option<ClaimRow>> {
+    match tx.claim_number(id) {
+        Some(number) => Ok(ClaimRow::find_live(tx.conn, number, queue, now)?),
+        None => Ok(None),
+    }
+}
+
+#[async_trait]
+impl ClaimController for EmbeddedDriver {
+    async fn create(
+        &self,
+        key: &QueueKey,
+        order: &ClaimOrder,
+        now: Timestamp,
+    ) -> Result<Option<Claim>> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(None) };
+        let (key, order, ttl) = (key.clone(), order.clone(), order.ttl);
+        let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
+        let Some(Made { id, expires, slips }) = made else { return Ok(None) };
+        let salt = self.salt();
+        let messages = self.read(move |conn| body::complete(conn, salt, &slips)).await?;
+        // All of it may have been deleted by id since the commit.
+        Ok((!messages.is_empty()).then_some(Claim { id, ttl, expires, messages }))
+    }
+
+    async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+        let missing = || Error::ClaimDoesNotExist(key.clone(), id);
+        let queue = self.find_queue(key).await?.ok_or_else(missing)?;
+        let (salt, number) = (self.salt(), id.parts().1);
+        if claim_id(salt, number) != id {
+            return Err(missing());
+        }
+        let found = self.read(move |conn| {
+            let Some(claim) = ClaimRow::find_live(conn, number, queue.number, now)? else {
+                return Ok(None);
+            };
+            let slips = claim.slips(conn)?;
+            Ok(Some((claim.ttl, claim.expires, body::complete(conn, salt, &slips)?)))
+        });
+        match found.await? {
+            Some((ttl, expires, messages)) if !messages.is_empty() => {
+                Ok(Claim { id, ttl, expires, messages })
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    async fn renew(
+        &self,
+        key: &QueueKey,
+        id: ClaimId,
+        ttl: u32,
+        grace: u32,
+        now: Timestamp,
+    ) -> Result<()> {
+        let missing = || Error::ClaimDoesNotExist(key.clone(), id);
+        let queue = self.find_queue(key).await?.ok_or_else(missing)?.number;
+        let found = self.write(move |tx| renew(tx, queue, id, (ttl, grace), now)).await?;
+        if found { Ok(()) } else { Err(missing()) }
+    }
+
+    async fn release(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<()> {
+        let Some(QueueRef { number, .. }) = self.find_queue(key).await? else { return Ok(()) };
+        self.write(move |tx| release(tx, number, id, now)).await
+    }
+}

@@ -1,0 +1,313 @@
+//! Messages: post, delete, pop, purge; reading is in [`super::listing`].
+
+use async_trait::async_trait;
+
+use super::error::{OpError, OpResult};
+use super::settle::settle;
+use super::slip::{ClientColumn, Place, Slip, take_claimed};
+use super::tx::Tx;
+use super::{EmbeddedDriver, body, claims, listing};
+use crate::model::{
+    ClaimId, ClientId, ListQuery, Message, MessageId, NewMessage, QueueKey, Stats, Timestamp,
+};
+use crate::storage::{Error, MessageController, Result};
+
+/// Messages a purge removes in one commit.
+const PURGE_SLICE: usize = 1000;
+
+fn post(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    client: ClientId,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> OpResult<Vec<MessageId>> {
+    let mut ids = Vec::with_capacity(messages.len());
+    let mut slip = Slip {
+        queue,
+        marker: 0,
+        number: 0,
+        created: now,
+        ttl: 0,
+        expires: now,
+        client: ClientColumn(client),
+        claims: 0,
+        claim: None,
+    };
+    for message in messages {
+        let number = tx.number();
+        slip = Slip {
+            marker: number,
+            number,
+            ttl: message.ttl,
+            expires: now.plus(message.ttl),
+            ..slip
+        };
+        body::insert(tx.conn, number, queue, message)?;
+        if message.delay == 0 {
+            slip.insert(&mut Place::Ready.inserter(tx.conn)?)?;
+        } else {
+            slip.insert(&mut Place::Delayed.inserter(tx.conn)?)?;
+            let until = now.plus(message.delay);
+            tx.conn.prepare_cached("INSERT INTO delay VALUES (?1, ?2, ?3)")?.execute((
+                until.seconds(),
+                queue,
+                number,
+            ))?;
+            tx.wake_by(until);
+        }
+        tx.state.runs.posted(number, slip.expires);
+        ids.push(slip.id());
+    }
+    Ok(ids)
+}
+
+/// Where a message's slip lies.
+fn find(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<(Place, Slip)>> {
+    let (_, number) = id.parts();
+    let at = |marker| -> OpResult<Option<(Place, Slip)>> {
+        for place in Place::ALL {
+            if let Some(slip) = place.find(tx.conn, queue, marker)? {
+                return Ok((slip.id() == id).then_some((place, slip)));
+            }
+        }
+        Ok(None)
+    };
+    match at(number)? {
+        Some(found) => Ok(Some(found)),
+        // In a dead letter queue it lies at another marker.
+        None => match body::locate(tx.conn, number)? {
+            Some((owner, marker)) if owner == queue && marker != number => at(marker),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// Removes a message, wherever it lies.
+pub fn remove(tx: &Tx<'_>, place: Place, slip: &Slip) -> OpResult<()> {
+    slip.remove(&mut place.remover(tx.conn)?)?;
+    body::remove(tx.conn, slip.number)?;
+    if let (Place::Claimed, Some(claim)) = (place, slip.claim) {
+        claims::shrink(tx.conn, claim, 1)?;
+    }
+    Ok(())
+}
+
+fn delete(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    id: MessageId,
+    claim: Option<ClaimId>,
+    now: Timestamp,
+) -> OpResult<()> {
+    settle(tx, now)?;
+    let Some((place, slip)) = find(tx, queue, id)? else { return Ok(()) };
+    if slip.expires > now {
+        check_claim(tx, place, &slip, claim)?;
+    }
+    remove(tx, place, &slip)
+}
+
+fn check_claim(tx: &Tx<'_>, place: Place, slip: &Slip, claim: Option<ClaimId>) -> OpResult<()> {
+    let last = slip.claim.map(|number| tx.claim_id(number));
+    match (place, claim) {
+        (Place::Ready | Place::Delayed, None) => Ok(()),
+        (_, Some(_)) if claim == last => Ok(()),
+        (Place::Claimed, _) => Err(Error::MessageIsClaimed(slip.id()).into()),
+        (_, Some(_)) => Err(Error::MessageIsNotClaimed(slip.id()).into()),
+    }
+}
+
+fn delete_many(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    ids: &[MessageId],
+    claims: Option<&[ClaimId]>,
+    now: Timestamp,
+) -> OpResult<()> {
+    settle(tx, now)?;
+    if let Some(claims) = claims {
+        check_all_claimed(tx, queue, ids, claims, now)?;
+    }
+    // Nearly always all are held by one claim, whose row is touched once.
+    let mut emptied: Vec<(u64, usize)> = Vec::new();
+    for &id in ids {
+        let (created, number) = id.parts();
+        let created = Timestamp::from_seconds(i64::from(created));
+        if let Some(claim) = take_claimed(tx.conn, queue, number, created)? {
+            body::remove(tx.conn, number)?;
+            match emptied.last_mut() {
+                Some((last, count)) if *last == claim => *count += 1,
+                _ => emptied.push((claim, 1)),
+            }
+        } else if let Some((place, slip)) = find(tx, queue, id)? {
+            remove(tx, place, &slip)?;
+        }
+    }
+    for (claim, count) in emptied {
+        claims::shrink(tx.conn, claim, count)?;
+    }
+    Ok(())
+}
+
+fn check_all_claimed(
+    tx: &Tx<'_>,
+    queue: i64,
+    ids: &[MessageId],
+    claims: &[ClaimId],
+    now: Timestamp,
+) -> OpResult<()> {
+    for &id in ids {
+        match find(tx, queue, id)? {
+            Some((_, slip)) if slip.expires <= now => {}
+            Some((Place::Claimed, slip)) => {
+                let holder = slip.claim.map(|number| tx.claim_id(number));
+                if !holder.is_some_and(|holder| claims.contains(&holder)) {
+                    return Err(Error::MessageIsClaimed(id).into());
+                }
+            }
+            Some(_) => return Err(Error::MessageIsNotClaimed(id).into()),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The oldest slips that no live claim holds, expired ones aside.
+fn oldest_unclaimed(
+    tx: &Tx<'_>,
+    queue: i64,
+    most: usize,
+    keep: impl Fn(&Slip) -> bool,
+) -> OpResult<Vec<(Place, Slip)>> {
+    let mut found = Vec::new();
+    for place in [Place::Ready, Place::Delayed] {
+        let mut walk = place.walk(tx.conn)?;
+        let mut rows = walk.query((queue, 0))?;
+        let mut kept = 0;
+        while kept < most
+            && let Some(row) = rows.next()?
+        {
+            let slip = Slip::from_row(row)?;
+            if keep(&slip) {
+                found.push((place, slip));
+                kept += 1;
+            }
+        }
+    }
+    found.sort_by_key(|(_, slip)| slip.marker);
+    found.truncate(most);
+    Ok(found)
+}
+
+fn pop(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    limit: u32,
+    salt: u64,
+    now: Timestamp,
+) -> OpResult<Vec<Message>> {
+    settle(tx, now)?;
+    let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
+    let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
+    let messages = body::complete(tx.conn, salt, &slips)?;
+    for (place, slip) in &found {
+        remove(tx, *place, slip)?;
+    }
+    Ok(messages)
+}
+
+/// Removes a slice of what a purge is to remove; returns whether there is more.
+fn purge_slice(tx: &mut Tx<'_>, queue: i64, last: u64, now: Timestamp) -> OpResult<bool> {
+    settle(tx, now)?;
+    let found = oldest_unclaimed(tx, queue, PURGE_SLICE, |_| true)?;
+    let doomed: Vec<_> = found.into_iter().filter(|(_, slip)| slip.marker <= last).collect();
+    for (place, slip) in &doomed {
+        remove(tx, *place, slip)?;
+    }
+    Ok(doomed.len() == PURGE_SLICE)
+}
+
+#[async_trait]
+impl MessageController for EmbeddedDriver {
+    async fn post(
+        &self,
+        key: &QueueKey,
+        client: &ClientId,
+        messages: Vec<NewMessage>,
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        let missing = || Error::QueueDoesNotExist(key.clone());
+        let queue = self.find_queue(key).await?.ok_or_else(missing)?;
+        let (key, client) = (key.clone(), client.clone());
+        self.write(move |tx| {
+            tx.require(&key, &queue)?;
+            post(tx, queue.number, client, &messages, now)
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        key: &QueueKey,
+        query: &ListQuery,
+        now: Timestamp,
+    ) -> Result<Vec<Message>> {
+        self.settled(now).await;
+        let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
+        let (query, salt) = (query.clone(), self.salt());
+        self.read(move |conn| listing::page(conn, queue.number, &query, salt, now)).await
+    }
+
+    async fn get(&self, key: &QueueKey, ids: &[MessageId], now: Timestamp) -> Result<Vec<Message>> {
+        self.settled(now).await;
+        let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
+        let (mut ids, salt) = (ids.to_vec(), self.salt());
+        ids.sort_unstable();
+        ids.dedup();
+        self.read(move |conn| listing::by_ids(conn, queue.number, &ids, salt, now)).await
+    }
+
+    async fn delete(
+        &self,
+        key: &QueueKey,
+        id: MessageId,
+        claim: Option<ClaimId>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
+        self.write(move |tx| delete(tx, queue.number, id, claim, now)).await
+    }
+
+    async fn delete_many(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        claims: Option<&[ClaimId]>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
+        let (ids, claims) = (ids.to_vec(), claims.map(<[ClaimId]>::to_vec));
+        self.write(move |tx| delete_many(tx, queue.number, &ids, claims.as_deref(), now)).await
+    }
+
+    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
+        let salt = self.salt();
+        self.write(move |tx| pop(tx, queue.number, limit, salt, now)).await
+    }
+
+    async fn purge(&self, key: &QueueKey, now: Timestamp) -> Result<()> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
+        let last = self.write(|tx| Ok::<_, OpError>(tx.last_number())).await?;
+        while self.write(move |tx| purge_slice(tx, queue.number, last, now)).await? {}
+        Ok(())
+    }
+
+    async fn stats(&self, key: &QueueKey, now: Timestamp) -> Result<Stats> {
+        self.settled(now).await;
+        let Some(queue) = self.find_queue(key).await? else { return Ok(Stats::default()) };
+        let salt = self.salt();
+        self.read(move |conn| listing::stats(conn, queue.number, salt, now)).await
+    }
+}

@@ -1,0 +1,191 @@
+//! The records of queues.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::EmbeddedDriver;
+use super::body;
+use super::error::{OpResult, unavailable};
+use super::registry::QueueRef;
+use super::slip::{Place, Slip};
+use super::tx::{Effect, Tx};
+use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord};
+use crate::storage::{Collected, Error, QueueController, Result};
+
+/// The number of a queue.
+pub fn number_of(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT number FROM queue WHERE project = ?1 AND name = ?2")?
+        .query_row((key.project.as_str(), key.name.as_str()), |row| row.get(0))
+        .optional()
+}
+
+/// Makes a queue that does not exist; returns its number.
+pub fn insert(tx: &mut Tx<'_>, key: &QueueKey, metadata: Arc<Metadata>) -> rusqlite::Result<i64> {
+    tx.conn
+        .prepare_cached("INSERT INTO queue (project, name, metadata) VALUES (?1, ?2, ?3)")?
+        .execute((key.project.as_str(), key.name.as_str(), metadata.to_text()))?;
+    let number = tx.conn.last_insert_rowid();
+    tx.after_commit(Effect::Made(key.clone(), number, metadata));
+    Ok(number)
+}
+
+fn metadata_text(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<(i64, String)>> {
+    conn.prepare_cached("SELECT number, metadata FROM queue WHERE project = ?1 AND name = ?2")?
+        .query_row((key.project.as_str(), key.name.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+fn create(tx: &mut Tx<'_>, key: &QueueKey, metadata: Metadata) -> OpResult<bool> {
+    if number_of(tx.conn, key)?.is_some() {
+        return Ok(false);
+    }
+    insert(tx, key, Arc::new(metadata))?;
+    Ok(true)
+}
+
+fn set_metadata(tx: &mut Tx<'_>, key: &QueueKey, old: &Metadata, new: &Metadata) -> OpResult<()> {
+    let Some((number, text)) = metadata_text(tx.conn, key)? else {
+        return Err(Error::QueueDoesNotExist(key.clone()).into());
+    };
+    if text != old.to_text() {
+        return Err(Error::MetadataChanged(key.clone()).into());
+    }
+    tx.conn
+        .prepare_cached("UPDATE queue SET metadata = ?2 WHERE number = ?1")?
+        .execute((number, new.to_text()))?;
+    tx.after_commit(Effect::Forget(key.clone()));
+    Ok(())
+}
+
+/// Drops the record; the messages are the collector's, see [`sweep`].
+fn delete(tx: &mut Tx<'_>, key: &QueueKey) -> OpResult<()> {
+    let Some(number) = number_of(tx.conn, key)? else { return Ok(()) };
+    tx.conn.prepare_cached("DELETE FROM queue WHERE number = ?1")?.execute([number])?;
+    tx.conn.prepare_cached("INSERT INTO dropped VALUES (?1)")?.execute([number])?;
+    tx.after_commit(Effect::Forget(key.clone()));
+    Ok(())
+}
+
+/// Removes up to `budget` messages of deleted queues.
+pub fn sweep(tx: &mut Tx<'_>, budget: usize) -> OpResult<Collected> {
+    let first: Option<i64> = tx
+        .conn
+        .prepare_cached("SELECT queue FROM dropped LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(queue) = first else { return Ok(Collected::default()) };
+    let mut swept = 0;
+    for place in Place::ALL {
+        let mut slips = Vec::new();
+        {
+            let mut walk = place.walk(tx.conn)?;
+            let mut rows = walk.query((queue, 0))?;
+            while swept + slips.len() < budget
+                && let Some(row) = rows.next()?
+            {
+                slips.push(Slip::from_row(row)?);
+            }
+        }
+        // Claims of the queue run out by themselves: see the timers.
+        let mut remove = place.remover(tx.conn)?;
+        for slip in &slips {
+            slip.remove(&mut remove)?;
+            body::remove(tx.conn, slip.number)?;
+        }
+        swept += slips.len();
+    }
+    if swept < budget {
+        tx.conn.prepare_cached("DELETE FROM dropped WHERE queue = ?1")?.execute([queue])?;
+    }
+    Ok(Collected { messages: swept as u64, more: true })
+}
+
+fn list(
+    conn: &Connection,
+    project: &ProjectId,
+    filter: &QueueFilter,
+) -> rusqlite::Result<Vec<QueueRecord>> {
+    let mut walk = conn.prepare_cached(
+        "SELECT name, metadata FROM queue WHERE project = ?1 AND name > ?2 ORDER BY name",
+    )?;
+    let mut rows = walk.query((project.as_str(), filter.marker.as_deref().unwrap_or("")))?;
+    let mut records = Vec::new();
+    while records.len() < filter.limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let name = row.get_ref(0)?.as_str()?;
+        let metadata = read_metadata(row.get_ref(1)?.as_str()?)?;
+        if let Some(name) =
+            QueueName::parse(name).filter(|name| filter.matches(name.as_str(), &metadata))
+        {
+            records.push(QueueRecord { name, metadata: Arc::new(metadata) });
+        }
+    }
+    Ok(records)
+}
+
+fn read_metadata(text: &str) -> rusqlite::Result<Metadata> {
+    Metadata::from_text(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+impl EmbeddedDriver {
+    /// The queue of that name, from memory if it is known.
+    pub(super) async fn find_queue(&self, key: &QueueKey) -> Result<Option<QueueRef>> {
+        if let Some(queue) = self.registry.get(key) {
+            return Ok(Some(queue));
+        }
+        let generation = self.registry.generation();
+        let wanted = key.clone();
+        let Some((number, text)) = self.read(move |conn| metadata_text(conn, &wanted)).await?
+        else {
+            return Ok(None);
+        };
+        let metadata = Arc::new(Metadata::from_text(&text).map_err(|error| unavailable(&error))?);
+        let queue = QueueRef { number, metadata, generation };
+        self.registry.learn(key, &queue);
+        Ok(Some(queue))
+    }
+}
+
+#[async_trait]
+impl QueueController for EmbeddedDriver {
+    async fn create(&self, key: &QueueKey, metadata: &Metadata) -> Result<bool> {
+        if self.registry.get(key).is_some() {
+            return Ok(false);
+        }
+        let (key, metadata) = (key.clone(), metadata.clone());
+        self.write(move |tx| create(tx, &key, metadata)).await
+    }
+
+    async fn metadata(&self, key: &QueueKey) -> Result<Option<Arc<Metadata>>> {
+        Ok(self.find_queue(key).await?.map(|queue| queue.metadata))
+    }
+
+    async fn set_metadata(&self, key: &QueueKey, old: &Metadata, new: &Metadata) -> Result<()> {
+        let (key, old, new) = (key.clone(), old.clone(), new.clone());
+        self.write(move |tx| set_metadata(tx, &key, &old, &new)).await
+    }
+
+    async fn delete(&self, key: &QueueKey) -> Result<()> {
+        let key = key.clone();
+        self.write(move |tx| delete(tx, &key)).await
+    }
+
+    async fn list(&self, project: &ProjectId, filter: &QueueFilter) -> Result<Vec<QueueRecord>> {
+        let (project, filter) = (project.clone(), filter.clone());
+        self.read(move |conn| list(conn, &project, &filter)).await
+    }
+
+    async fn count(&self, project: &ProjectId) -> Result<u64> {
+        let project = project.clone();
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT count(*) FROM queue WHERE project = ?1")?
+                .query_row([project.as_str()], |row| row.get(0))
+        })
+        .await
+    }
+}

@@ -1,0 +1,163 @@
+//! The layout on disk, and how it changes.
+//!
+//! One SQLite file, `nusku.db`, in write-ahead mode. Everything a message is,
+//! is in two rows:
+//!
+//! * `body`: the text, written once, keyed by the message's number. Numbers
+//!   come from one sequence for the whole store and are never used twice, so
+//!   new bodies always go to the end of the table, whatever their queue.
+//! * a *slip*, a few dozen bytes that say all that can change. It lies in one
+//!   of three tables of the same shape, keyed by queue and marker: `ready`
+//!   (free), `claimed` (held by a live claim) or `delayed`. To claim a message
+//!   is to move its slip, so a claim or a page reads just the slips it
+//!   returns, however many are claimed, delayed or deleted around them.
+//!
+//! A marker is the message's number too; only a message that moved to a dead
+//! letter queue has a fresh marker and keeps its number. The rest:
+//!
+//! * `claim`: one row per live claim with the markers it took, indexed by the
+//!   time it ends; `delay`: when slips leave `delayed`. Both are the timers
+//!   that [`super::settle`] works off.
+//! * `expiry`: runs of numbers that expire within the same minute, for the
+//!   collector: a run is extended while its messages lie densely, so a
+//!   thousand posts with one ttl cost one row, not a thousand.
+//! * `queue`: the records, by a number that is never used twice. Deleting a
+//!   queue moves its number to `dropped`; the collector sweeps its messages.
+//! * `sequence`: the next number, one row, saved with each commit.
+//!
+//! # Changing the layout
+//!
+//! Append a step to [`MIGRATIONS`]; never edit one that was released. The
+//! file's `user_version` counts the steps it has taken; opening runs the
+//! missing ones in one transaction and refuses a file that has taken more
+//! steps than this program knows.
+
+use rusqlite::Connection;
+
+use super::error::OpenError;
+
+/// `application_id` of our files: "nusk".
+const APPLICATION_ID: i32 = 0x6e75_736b;
+
+/// The oldest SQLite without the race between a checkpoint and a write-ahead
+/// log reset that could damage the file.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Bytes of a page: large enough that a batch of messages touches few, small
+/// enough that a message alone does not write much.
+const PAGE_BYTES: u32 = 8192;
+
+const SLIP_COLUMNS: &str = "\
+    queue INTEGER NOT NULL, marker INTEGER NOT NULL, number INTEGER, created INTEGER NOT NULL, \
+    ttl INTEGER NOT NULL, expires INTEGER NOT NULL, client NOT NULL, claims INTEGER NOT NULL, \
+    claim INTEGER, PRIMARY KEY (queue, marker)";
+
+/// The steps from an empty file to the present layout.
+const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] = &[first_layout];
+
+fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
+    for table in ["ready", "claimed", "delayed"] {
+        conn.execute_batch(&format!("CREATE TABLE {table} ({SLIP_COLUMNS}) WITHOUT ROWID"))?;
+    }
+    conn.execute_batch(
+        "CREATE TABLE body (number INTEGER PRIMARY KEY, queue INTEGER NOT NULL, marker INTEGER,
+             checksum TEXT, text BLOB NOT NULL);
+         CREATE TABLE claim (number INTEGER PRIMARY KEY, queue INTEGER NOT NULL,
+             ttl INTEGER NOT NULL, expires INTEGER NOT NULL, live INTEGER NOT NULL,
+             markers BLOB NOT NULL);
+         CREATE INDEX claim_expires ON claim (expires);
+         CREATE TABLE delay (until INTEGER NOT NULL, queue INTEGER NOT NULL,
+             marker INTEGER NOT NULL, PRIMARY KEY (until, queue, marker)) WITHOUT ROWID;
+         CREATE TABLE expiry (slot INTEGER NOT NULL, first INTEGER NOT NULL,
+             last INTEGER NOT NULL, PRIMARY KEY (slot, first)) WITHOUT ROWID;
+         CREATE TABLE queue (number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL,
+             name TEXT NOT NULL, metadata TEXT NOT NULL, UNIQUE (project, name));
+         CREATE TABLE dropped (queue INTEGER PRIMARY KEY);
+         CREATE TABLE sequence (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL,
+             salt INTEGER NOT NULL);
+         INSERT INTO sequence SELECT 1, 1, random();",
+    )
+}
+
+/// Makes or updates the layout through the connection that will write, and
+/// sets that connection up.
+///
+/// # Errors
+///
+/// If the file is not ours, is damaged, is newer than this program, or cannot
+/// be written.
+pub fn prepare(conn: &mut Connection, cache_mib: u32) -> Result<(), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite(rusqlite::version()));
+    }
+    set_up(conn, cache_mib)?;
+    let fresh: bool = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))?;
+    if fresh {
+        conn.pragma_update(None, "page_size", PAGE_BYTES)?;
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // A thread of its own checkpoints; a commit should never pay for one.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    migrate(conn, fresh)
+}
+
+/// Sets up any connection, the writer's or a reader's.
+pub fn set_up(conn: &Connection, cache_mib: u32) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(96);
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.pragma_update(None, "cache_size", -i64::from(cache_mib) * 1024)
+}
+
+fn migrate(conn: &mut Connection, fresh: bool) -> Result<(), OpenError> {
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let pragma = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if !fresh && pragma("application_id")? != APPLICATION_ID {
+        return Err(OpenError::NotOurs);
+    }
+    let taken = usize::try_from(pragma("user_version")?).map_err(|_| OpenError::NotOurs)?;
+    if taken > MIGRATIONS.len() {
+        return Err(OpenError::Newer { found: taken, known: MIGRATIONS.len() });
+    }
+    for step in &MIGRATIONS[taken..] {
+        step(&tx)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    Ok(tx.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &std::path::Path) -> Result<Connection, OpenError> {
+        let mut conn = Connection::open(dir.join("nusku.db"))?;
+        prepare(&mut conn, 1)?;
+        Ok(conn)
+    }
+
+    #[test]
+    fn a_prepared_file_opens_again_and_keeps_its_modes() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()).unwrap());
+        let conn = open(dir.path()).unwrap();
+        let pragma = |name| conn.pragma_query_value(None, name, |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(pragma("page_size"), i64::from(PAGE_BYTES));
+        assert_eq!(pragma("auto_vacuum"), 2);
+        assert_eq!(pragma("synchronous"), 2);
+    }
+
+    #[test]
+    fn a_newer_or_foreign_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Newer { found: 99, .. })));
+
+        let dir = tempfile::tempdir().unwrap();
+        let other = Connection::open(dir.path().join("nusku.db")).unwrap();
+        other.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::NotOurs)));
+    }
+}

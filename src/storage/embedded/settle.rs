@@ -1,0 +1,65 @@
+//! Working off the timers: claims that end, delays that pass.
+//!
+//! Every operation at a moment sees the store *settled* to that moment: the
+//! slips of claims that have ended and of delays that have passed lie in
+//! `ready`. The writer settles before it runs an operation, a reader asks the
+//! writer to; either looks at one number first, the next moment anything is
+//! due, so a settled store costs nothing.
+
+use super::claims::{self, ClaimRow};
+use super::error::OpResult;
+use super::slip::Place;
+use super::tx::Tx;
+use crate::model::Timestamp;
+
+/// The most claims and delays worked off in one go; what is left is due still,
+/// and the next operation goes on with it.
+const BUDGET: usize = 10_000;
+
+/// Settles the store to `now`.
+pub fn settle(tx: &mut Tx<'_>, now: Timestamp) -> OpResult<()> {
+    if now.seconds() < tx.state.next_due() {
+        return Ok(());
+    }
+    end_claims(tx, now)?;
+    end_delays(tx, now)?;
+    Ok(tx.rewind_timers()?)
+}
+
+fn end_claims(tx: &mut Tx<'_>, now: Timestamp) -> OpResult<()> {
+    let ended: Vec<u64> = tx
+        .conn
+        .prepare_cached("SELECT number FROM claim WHERE expires <= ?1 ORDER BY expires LIMIT ?2")?
+        .query_map((now.seconds(), BUDGET), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for number in ended {
+        if let Some(claim) = ClaimRow::find(tx.conn, number)? {
+            for slip in claim.slips(tx.conn)? {
+                slip.shift(tx.conn, Place::Claimed, Place::Ready)?;
+                tx.note_alive(slip.queue, slip.marker);
+            }
+        }
+        claims::forget(tx.conn, number)?;
+    }
+    Ok(())
+}
+
+fn end_delays(tx: &mut Tx<'_>, now: Timestamp) -> OpResult<()> {
+    let passed: Vec<(i64, i64, u64)> = tx
+        .conn
+        .prepare_cached("SELECT until, queue, marker FROM delay WHERE until <= ?1 LIMIT ?2")?
+        .query_map((now.seconds(), BUDGET), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (until, queue, marker) in passed {
+        // The message may have been deleted, or claimed while the queue's
+        // delays were switched off.
+        if let Some(slip) = Place::Delayed.find(tx.conn, queue, marker)? {
+            slip.shift(tx.conn, Place::Delayed, Place::Ready)?;
+            tx.note_alive(queue, marker);
+        }
+        tx.conn
+            .prepare_cached("DELETE FROM delay WHERE until = ?1 AND queue = ?2 AND marker = ?3")?
+            .execute((until, queue, marker))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! What an operation sees of the transaction it runs in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::error::OpResult;
+use super::expiry::Runs;
+use super::registry::{QueueRef, Registry};
+use crate::model::{ClaimId, Metadata, QueueKey, Timestamp};
+use crate::storage::Error;
+
+/// What the writer keeps in memory between commits. None of it is truth: all
+/// can be read back from the file, see [`State::reload`].
+#[derive(Debug)]
+pub struct State {
+    next_number: u64,
+    saved_number: u64,
+    salt: u64,
+    next_due: i64,
+    generation: u64,
+    /// Per queue: a marker up to which `ready` holds nothing alive. Spares
+    /// claims the walk over what expired and was not collected yet.
+    dead_ends: HashMap<i64, u64>,
+    /// The runs of `expiry` that may still grow.
+    pub runs: Runs,
+}
+
+/// Marks a queue as having dead slips only when they are this many.
+const DEAD_END_MIN: usize = 64;
+
+impl State {
+    /// Reads the state of a file just opened.
+    pub fn load(conn: &Connection) -> rusqlite::Result<Self> {
+        let (next, salt): (u64, i64) =
+            conn.query_row("SELECT next, salt FROM sequence", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(Self {
+            next_number: next,
+            saved_number: next,
+            salt: salt.cast_unsigned(),
+            next_due: first_due(conn)?,
+            generation: 0,
+            dead_ends: HashMap::new(),
+            runs: Runs::default(),
+        })
+    }
+
+    /// Forgets whatever a rolled back transaction may have changed;
+    /// `generation` is the registry's. Numbers that were given out stay used: gaps are allowed, repetition is not.
+    pub fn reload(&mut self, conn: &Connection, generation: u64) -> rusqlite::Result<()> {
+        self.saved_number = 0;
+        self.generation = generation;
+        self.dead_ends.clear();
+        self.runs = Runs::default();
+        self.next_due = i64::MIN;
+        self.next_due = first_due(conn)?;
+        Ok(())
+    }
+
+    /// Before this moment, in seconds, no claim ends and no delay passes.
+    pub fn next_due(&self) -> i64 {
+        self.next_due
+    }
+}
+
+fn first_due(conn: &Connection) -> rusqlite::Result<i64> {
+    let earliest = |sql| -> rusqlite::Result<Option<i64>> {
+        conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()
+    };
+    let claim = earliest("SELECT expires FROM claim ORDER BY expires LIMIT 1")?;
+    let delay = earliest("SELECT until FROM delay ORDER BY until LIMIT 1")?;
+    Ok(claim.into_iter().chain(delay).min().unwrap_or(i64::MAX))
+}
+
+/// Something to tell the registry once a commit is on disk.
+#[derive(Debug)]
+pub enum Effect {
+    /// A queue was made.
+    Made(QueueKey, i64, Arc<Metadata>),
+    /// A queue was changed or deleted.
+    Forget(QueueKey),
+}
+
+impl Effect {
+    /// Tells it.
+    pub fn apply(self, registry: &Registry) {
+        match self {
+            Self::Made(key, number, metadata) => registry.made(key, number, metadata),
+            Self::Forget(key) => registry.forget(&key),
+        }
+    }
+}
+
+/// An open transaction with its place in the writer's state.
+pub struct Tx<'c> {
+    /// The connection, for SQL.
+    pub conn: &'c Connection,
+    /// The writer's memory.
+    pub state: &'c mut State,
+    effects: Vec<Effect>,
+}
+
+impl<'c> Tx<'c> {
+    /// A transaction that has begun on `conn`.
+    pub fn new(conn: &'c Connection, state: &'c mut State) -> Self {
+        Self { conn, state, effects: Vec::new() }
+    }
+
+    /// Saves what the state must not lose; the commit comes next.
+    pub fn finish(self) -> rusqlite::Result<Vec<Effect>> {
+        self.state.runs.save(self.conn)?;
+        if self.state.saved_number != self.state.next_number {
+            let mut save = self.conn.prepare_cached("UPDATE sequence SET next = ?1")?;
+            save.execute([self.state.next_number])?;
+            self.state.saved_number = self.state.next_number;
+        }
+        Ok(self.effects)
+    }
+
+    /// A number that was never used: for a message, a marker or a claim.
+    pub fn number(&mut self) -> u64 {
+        let number = self.state.next_number;
+        self.state.next_number += 1;
+        number
+    }
+
+    /// The greatest number given out so far.
+    pub fn last_number(&self) -> u64 {
+        self.state.next_number.saturating_sub(1)
+    }
+
+    /// The id of a claim; its first half cannot be guessed from its number.
+    pub fn claim_id(&self, number: u64) -> ClaimId {
+        claim_id(self.state.salt, number)
+    }
+
+    /// The number of a claim, if that is its id.
+    pub fn claim_number(&self, id: ClaimId) -> Option<u64> {
+        let (_, number) = id.parts();
+        (self.claim_id(number) == id).then_some(number)
+    }
+
+    /// Makes sure that a queue looked up earlier is still there.
+    pub fn require(&self, key: &QueueKey, queue: &QueueRef) -> OpResult<()> {
+        if queue.generation == self.state.generation {
+            return Ok(());
+        }
+        let mut exists = self.conn.prepare_cached("SELECT 1 FROM queue WHERE number = ?1")?;
+        if exists.exists([queue.number])? {
+            return Ok(());
+        }
+        Err(Error::QueueDoesNotExist(key.clone()).into())
+    }
+
+    /// Remembers what to tell once this is committed.
+    pub fn after_commit(&mut self, effect: Effect) {
+        if matches!(effect, Effect::Forget(_)) {
+            self.state.generation += 1;
+        }
+        self.effects.push(effect);
+    }
+
+    /// Makes sure that the timers are looked at by `moment`.
+    pub fn wake_by(&mut self, moment: Timestamp) {
+        self.state.next_due = self.state.next_due.min(moment.seconds());
+    }
+
+    /// Reads the timers anew, after some have been worked off.
+    pub fn rewind_timers(&mut self) -> rusqlite::Result<()> {
+        self.state.next_due = first_due(self.conn)?;
+        Ok(())
+    }
+
+    /// Where a walk over the queue's free slips may start.
+    pub fn dead_end(&self, queue: i64) -> u64 {
+        self.state.dead_ends.get(&queue).copied().unwrap_or(0)
+    }
+
+    /// Notes that `dead` slips up to `marker` had expired.
+    pub fn note_dead_end(&mut self, queue: i64, marker: u64, dead: usize) {
+        if dead >= DEAD_END_MIN {
+            self.state.dead_ends.insert(queue, marker);
+        }
+    }
+
+    /// Notes that a slip is free again at `marker`.
+    pub fn note_alive(&mut self, queue: i64, marker: u64) {
+        if self.state.dead_ends.get(&queue).is_some_and(|&end| marker <= end) {
+            self.state.dead_ends.remove(&queue);
+        }
+    }
+}
+
+/// See [`Tx::claim_id`]; readers need it too.
+pub fn claim_id(salt: u64, number: u64) -> ClaimId {
+    // One round of a well-spread mix: the upper half depends on every bit.
+    let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ClaimId::from_parts(u32::try_from(mixed >> 32).unwrap_or(0), number)
+}
