@@ -8,4 +8,5 @@
 
 mod contract;
 mod model;
+mod property;
 mod support;
