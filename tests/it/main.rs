@@ -1,11 +1,15 @@
 //! One binary for all integration tests: it links once.
+
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "helpers of tests fail as tests do"
+    reason = "a test that cannot go on says so by a panic, in its helpers too"
 )]
 
+mod bench;
+mod cli;
+mod config;
 mod contract;
 mod model;
 mod property;
