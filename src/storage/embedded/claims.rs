@@ -9,7 +9,7 @@ use super::error::OpResult;
 use super::registry::QueueRef;
 use super::settle::settle;
 use super::slip::{Place, Slip};
-use super::tx::{Tx, claim_id};
+use super::tx::{Tx, claim_number};
 use super::{EmbeddedDriver, body, queues};
 use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, QueueKey, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
@@ -309,10 +309,8 @@ impl ClaimController for EmbeddedDriver {
     async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
         let missing = || Error::ClaimDoesNotExist(key.clone(), id);
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
-        let (salt, number) = (self.salt(), id.parts().1);
-        if claim_id(salt, number) != id {
-            return Err(missing());
-        }
+        let salt = self.salt();
+        let number = claim_number(salt, id).ok_or_else(missing)?;
         let found = self.read(move |conn| {
             let Some(claim) = ClaimRow::find_live(conn, number, queue.number, now)? else {
                 return Ok(None);

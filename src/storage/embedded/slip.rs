@@ -184,6 +184,13 @@ impl Slip {
     }
 }
 
+/// The number in a message id, unless it is one that no message here can have:
+/// the file's integers are signed.
+pub fn number_in(id: MessageId) -> Option<u64> {
+    let (_, number) = id.parts();
+    i64::try_from(number).is_ok().then_some(number)
+}
+
 /// A client id as stored: 16 bytes, or text where any text is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientColumn(pub ClientId);
