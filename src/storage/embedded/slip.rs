@@ -113,8 +113,10 @@ impl Place {
     }
 }
 
-/// Removes the claimed slip at `marker` of a message posted at `created`;
-/// returns the claim that held it, or `None` if there is no such slip.
+/// Removes the claimed slip at `marker` of the message with that number, posted
+/// at `created`; returns the claim that held it, or `None` if there is no such
+/// slip. A message that moved from another queue has a number of its own: it is
+/// not found here.
 pub fn take_claimed(
     conn: &Connection,
     queue: i64,
@@ -122,7 +124,8 @@ pub fn take_claimed(
     created: Timestamp,
 ) -> rusqlite::Result<Option<u64>> {
     let mut statement = conn.prepare_cached(
-        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3 RETURNING claim",
+        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3
+             AND number IS NULL RETURNING claim",
     )?;
     let mut rows = statement.query((queue, marker, created.seconds()))?;
     let claim = rows.next()?.map(|row| row.get(0)).transpose()?;
