@@ -95,9 +95,14 @@ impl Place {
         conn.prepare_cached(sql)?.query_row((queue, now.seconds()), |row| row.get(0))
     }
 
-    /// How many slips of all queues have not expired.
+    /// How many slips of all queues have not expired; those of deleted queues
+    /// that were not swept yet do not count.
     pub fn count_all(self, conn: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
-        let sql = per_place!(self, "SELECT count(*) FROM ", " WHERE expires > ?1");
+        let sql = per_place!(
+            self,
+            "SELECT count(*) FROM ",
+            " WHERE expires > ?1 AND queue NOT IN (SELECT queue FROM dropped)"
+        );
         conn.prepare_cached(sql)?.query_row([now.seconds()], |row| row.get(0))
     }
 
