@@ -152,8 +152,7 @@ impl<'c> Tx<'c> {
 
     /// The number of a claim, if that is its id.
     pub fn claim_number(&self, id: ClaimId) -> Option<u64> {
-        let (_, number) = id.parts();
-        (self.claim_id(number) == id).then_some(number)
+        claim_number(self.state.salt, id)
     }
 
     /// Makes sure that a queue looked up earlier is still there.
@@ -213,4 +212,11 @@ pub fn claim_id(salt: u64, number: u64) -> ClaimId {
     let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     ClaimId::from_parts(u32::try_from(mixed >> 32).unwrap_or(0), number)
+}
+
+/// See [`Tx::claim_number`]; readers need it too. A number beyond what the file
+/// can hold belongs to no claim.
+pub fn claim_number(salt: u64, id: ClaimId) -> Option<u64> {
+    let (_, number) = id.parts();
+    (claim_id(salt, number) == id && i64::try_from(number).is_ok()).then_some(number)
 }
