@@ -7,6 +7,9 @@
     reason = "a test that cannot go on says so by a panic, in its helpers too"
 )]
 
+mod bench;
 mod cli;
 mod config;
+mod contract;
+mod model;
 mod support;
