@@ -121,26 +121,37 @@ url() { echo "http://127.0.0.1:${port[$1]}"; }
 # rss NAME: resident memory of the server, in MiB.
 rss() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 
+# cpu_seconds NAME: what the server has used of the processors so far.
+cpu_seconds() {
+  awk -v hertz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hertz }' \
+    "/proc/${pid[$1]}/stat"
+}
+
 # rss_peak NAME: the most it ever was, in MiB.
 rss_peak() { awk '/^VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 
 # ------------------------------------------------------------- generators
 
-# wrk_on PART VARIANT NAME SCRIPT ARG...: wrk against server NAME; records
-# requests/s and latencies. Fails loudly if a single request failed.
+# wrk_on PART VARIANT NAME ARG...: wrk against server NAME with the arguments of
+# load.lua; records requests/s and latencies, and what a request costs the
+# server. Fails loudly if a single request failed.
 wrk_on() {
-  local part=$1 variant=$2 name=$3 script=$4 result
-  shift 4
-  result=$(wrk -t1 -c"$CONNS" -d"${SECONDS_EACH}s" -s "tools/bench/$script" \
+  local part=$1 variant=$2 name=$3 result before
+  shift 3
+  before=$(cpu_seconds "$name")
+  result=$(wrk -t1 -c"$CONNS" -d"${SECONDS_EACH}s" -s tools/bench/load.lua \
     "$(url "$name")" -- "$@" | awk '$1 == "RESULT"')
-  local mark rate errors p50 p95 p99 max
-  read -r mark rate errors p50 p95 p99 max <<<"$result"
+  local mark rate errors p50 p99 max
+  read -r mark rate errors p50 p99 max <<<"$result"
   [[ $mark == RESULT ]] || die "wrk gave no result for $part $variant"
   [[ $errors == 0 ]] || die "$errors requests of $part $variant failed"
   record "$part" "$variant" "requests/s" "$rate"
   record "$part" "$variant" "p50 ms" "$p50"
   record "$part" "$variant" "p99 ms" "$p99"
   record "$part" "$variant" "max ms" "$max"
+  record "$part" "$variant" "server CPU us/request" "$(awk -v used="$(cpu_seconds "$name")" \
+    -v before="$before" -v requests="$rate" -v seconds="$SECONDS_EACH" \
+    'BEGIN { printf "%.2f", (used - before) * 1e6 / (requests * seconds) }')"
 }
 
 # bench_on PART VARIANT NAME FLAG...: nusku bench against server NAME; records

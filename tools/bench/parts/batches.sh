@@ -14,7 +14,7 @@ measure_part() {
 batches_on() {
   local variant=$1 uri=$2
   start batches "$uri"
-  wrk_on post10 "$variant" batches post.lua post10 10 1024
+  wrk_on post10 "$variant" batches /v2/queues/bench/messages 10 1024
   stop batches
 
   # Enough messages that no claim comes back short.

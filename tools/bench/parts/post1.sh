@@ -20,7 +20,7 @@ post_to() {
   local variant=$1
   shift
   start post1 "$@"
-  wrk_on post1 "$variant" post1 post.lua bench 1 1024
+  wrk_on post1 "$variant" post1 /v2/queues/bench/messages 1 1024
   stop post1
 }
 
