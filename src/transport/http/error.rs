@@ -1,0 +1,241 @@
+//! The one table from what went wrong to what HTTP says about it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{StatusCode, header::HeaderName};
+use actix_web::{HttpResponse, ResponseError};
+
+use super::wire;
+use crate::{service, storage};
+
+/// Seconds after which a client may try again when the store cannot answer.
+/// Zaqar sends no such header; clients that know it back off without guessing.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// Title of a broken rule or limit of the API.
+const INVALID_REQUEST: &str = "Invalid API request";
+/// Title of a body that cannot be parsed or has a field of the wrong type.
+const INVALID_BODY: &str = "Invalid request body";
+/// Title of a missing queue, message or claim.
+const NOT_FOUND: &str = "Not found";
+/// Title of a refused deletion of a message.
+const UNABLE_TO_DELETE: &str = "Unable to delete";
+
+/// An answer that says what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    title: &'static str,
+    description: Option<Cow<'static, str>>,
+    form: Form,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// In which form an error is told: JSON unless the client takes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An `application/json` document.
+    Json,
+    /// An `application/xml` document.
+    Xml,
+    /// Nothing but the status.
+    Empty,
+}
+
+impl ApiError {
+    fn new(
+        status: StatusCode,
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let description = Some(description.into());
+        Self { status, title, description, form: Form::Json, header: None }
+    }
+
+    /// A status with its own name as the title and nothing to add.
+    pub fn bare(status: StatusCode) -> Self {
+        let title = match status {
+            StatusCode::NOT_FOUND => "404 Not Found",
+            StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed",
+            _ => status.canonical_reason().unwrap_or_default(),
+        };
+        Self { status, title, description: None, form: Form::Json, header: None }
+    }
+
+    /// The resource has other methods: `allow`, and `OPTIONS` as every one.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let allow = HeaderValue::try_from(format!("{allow}, OPTIONS")).ok();
+        Self {
+            header: allow.map(|value| (header::ALLOW, value)),
+            ..Self::bare(StatusCode::METHOD_NOT_ALLOWED)
+        }
+    }
+
+    /// The client takes no JSON; told in the `form` it takes, if any.
+    pub fn not_acceptable(form: Form) -> Self {
+        let description = "Endpoint only serves `application/json`; specify client-side media \
+            type support with the \"Accept\" header.";
+        Self { form, ..Self::new(StatusCode::NOT_ACCEPTABLE, "406 Not Acceptable", description) }
+    }
+
+    /// The body is not of the media type that the operation takes.
+    pub fn unsupported_media_type(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "415 Unsupported Media Type", description)
+    }
+
+    /// A broken rule or limit.
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, description)
+    }
+
+    /// A body that cannot be parsed, or a field of the wrong type.
+    pub fn invalid_body(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, INVALID_BODY, description)
+    }
+
+    /// Any other mistake in the request.
+    pub fn bad_request(title: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, title, description)
+    }
+
+    /// The caller has not the role that the operation wants.
+    pub fn forbidden() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Not authorized",
+            "You are not authorized to complete this action.",
+        )
+    }
+
+    /// What the service said, while it did what `failure` says was not done.
+    fn from_service(error: service::Error, failure: &'static str) -> Self {
+        use service::Error::{
+            ClaimDoesNotExist, Conflict, InvalidBody, InvalidRequest, MalformedClaimId,
+            MessageDoesNotExist, MessagesDoNotExist, Storage,
+        };
+        match error {
+            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
+                Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
+            }
+            MalformedClaimId => Self::bad_request(UNABLE_TO_DELETE, error.to_string()),
+            InvalidRequest(text) => Self::invalid_request(text),
+            InvalidBody(text) => Self::invalid_body(text),
+            Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
+            MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
+            Storage(error) => Self::from_storage(&error, failure),
+        }
+    }
+
+    fn from_storage(error: &storage::Error, failure: &'static str) -> Self {
+        use storage::Error::{
+            ClaimDoesNotExist, MessageDoesNotExist, MessageIsClaimed, MessageIsNotClaimed,
+            MetadataChanged, QueueDoesNotExist, Unavailable,
+        };
+        match error {
+            QueueDoesNotExist(..) | MessageDoesNotExist(..) | ClaimDoesNotExist(..) => {
+                Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
+            }
+            MessageIsClaimed(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                UNABLE_TO_DELETE,
+                "This message is claimed; it cannot be deleted without a valid claim ID.",
+            ),
+            MessageIsNotClaimed(_) => Self::bad_request(
+                UNABLE_TO_DELETE,
+                "A claim was specified, but the message is not currently claimed.",
+            ),
+            // So many changes at once that none got through: worth another try.
+            MetadataChanged(_) => Self::unavailable(failure),
+            Unavailable(reason) => {
+                tracing::error!(reason, "{failure}");
+                Self::unavailable(failure)
+            }
+        }
+    }
+
+    fn unavailable(failure: &'static str) -> Self {
+        Self {
+            header: Some((header::RETRY_AFTER, RETRY_AFTER)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service temporarily unavailable",
+                format!("{failure} Please try again in a few seconds."),
+            )
+        }
+    }
+}
+
+/// Names the operation that failed, for Zaqar's answer depends on it.
+pub trait During<T> {
+    /// `failure` is the sentence for when the store is to blame, as `Queue
+    /// could not be created.`
+    ///
+    /// # Errors
+    ///
+    /// What the table makes of the service's error.
+    fn during(self, failure: &'static str) -> Result<T, ApiError>;
+}
+
+impl<T> During<T> for service::Result<T> {
+    fn during(self, failure: &'static str) -> Result<T, ApiError> {
+        self.map_err(|error| ApiError::from_service(error, failure))
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.title)?;
+        self.description.iter().try_for_each(|text| write!(f, ": {text}"))
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        if let Some((name, value)) = &self.header {
+            answer.insert_header((name.clone(), value.clone()));
+        }
+        let description = self.description.as_deref();
+        let help = self.status == StatusCode::NOT_ACCEPTABLE;
+        match self.form {
+            Form::Json => answer
+                .insert_header((header::CONTENT_TYPE, wire::JSON))
+                .body(wire::error(self.title, description, help)),
+            Form::Xml => answer
+                .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/xml")))
+                .body(wire::error_xml(self.title, description.unwrap_or_default())),
+            Form::Empty => answer.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header;
+
+    use super::{During, StatusCode};
+    use crate::service::Error;
+    use crate::storage;
+
+    #[test]
+    fn the_reason_of_a_failure_stays_in_the_log() {
+        let failed: Result<(), _> =
+            Err(Error::Storage(storage::Error::Unavailable("disk /dev/sda1 is on fire".into())));
+        let error = failed.during("Queue could not be created.").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "503 Service temporarily unavailable: Queue could not be created. Please try again in \
+             a few seconds."
+        );
+        let answer = actix_web::ResponseError::error_response(&error);
+        assert_eq!(answer.headers().get(header::RETRY_AFTER).unwrap(), "5");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

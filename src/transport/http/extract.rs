@@ -1,0 +1,269 @@
+//! Who is calling, and about which queue: the checks that come before every
+//! handler, in the order that Zaqar makes them. The first to fail answers.
+//!
+//! A form is refused; the client must take JSON; then come `Client-ID`, the
+//! project and the name of the queue. That the route exists was known before;
+//! whether it has the method is looked at after.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::error::{ApiError, Form};
+use crate::config::{ClientIdRule, Limits};
+use crate::model::{ClientId, MalformedClientId, ProjectId, QueueKey, QueueName};
+use crate::service::Service;
+
+const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
+
+/// Where the project may stand. The first header that is there counts.
+const PROJECT: [HeaderName; 3] = [
+    HeaderName::from_static("x-project-id"),
+    HeaderName::from_static("x-tenant-id"),
+    HeaderName::from_static("x-tenant"),
+];
+
+/// A caller that takes JSON: all that is asked for at `/`.
+pub struct Reader;
+
+/// A caller that said who it is and for which project it speaks.
+pub struct Caller {
+    /// Who posts, and whose messages a listing leaves out.
+    pub client: ClientId,
+    /// Whose queues these are.
+    pub project: ProjectId,
+}
+
+/// A caller that named a queue.
+pub struct QueueCaller {
+    /// Who posts, and whose messages a listing leaves out.
+    pub client: ClientId,
+    /// The queue in the route.
+    pub queue: QueueKey,
+}
+
+impl Reader {
+    fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        refuse_form(request.headers())?;
+        check_accept(request.headers())?;
+        Ok(Self)
+    }
+}
+
+impl Caller {
+    fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        Reader::check(request)?;
+        let limits = request.app_data::<Data<Service>>().map(|service| service.limits());
+        let client = client_id(request.headers(), limits)?;
+        Ok(Self { client, project: project(request)? })
+    }
+}
+
+impl QueueCaller {
+    fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        let Caller { client, project } = Caller::check(request)?;
+        let name = QueueName::parse(segment(request, "queue"));
+        match name.filter(|_| !project.is_too_long()) {
+            Some(name) => Ok(Self { client, queue: QueueKey { project, name } }),
+            None => Err(ApiError::bad_request(
+                "Invalid queue identification",
+                "The format of the submitted queue name or project id is not valid.",
+            )),
+        }
+    }
+}
+
+macro_rules! extract {
+    ($($who:ty),*) => {$(
+        impl FromRequest for $who {
+            type Error = ApiError;
+            type Future = Ready<Result<Self, ApiError>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                ready(Self::check(request))
+            }
+        }
+    )*};
+}
+
+extract!(Reader, Caller, QueueCaller);
+
+/// A part of the path, decoded; empty if the route has none of this name.
+pub fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// The roles that the caller says it has. Nobody vouches for the header: an
+/// operator who opens the server to others keeps it out at the proxy.
+pub fn has_role(request: &HttpRequest, role: &str) -> bool {
+    request
+        .headers()
+        .get_all("x-roles")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|roles| roles.split(','))
+        .any(|given| given.trim().eq_ignore_ascii_case(role))
+}
+
+/// Whatever stands in the project header, for the log.
+pub fn project_header(request: &HttpRequest) -> Option<&str> {
+    let headers = request.headers();
+    PROJECT.iter().find_map(|name| headers.get(name)).and_then(|value| value.to_str().ok())
+}
+
+/// Curl's default, and surely not JSON. With parameters it slips through, as
+/// in Zaqar.
+fn refuse_form(headers: &HeaderMap) -> Result<(), ApiError> {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(FORM));
+    if is_form && headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(ApiError::bad_request(
+            "Invalid Content-Type",
+            "Endpoint does not accept `application/x-www-form-urlencoded` content; currently \
+             supported media type is `application/json`; specify proper client-side media type \
+             with the \"Content-Type\" header.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_accept(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(first) = headers.get(header::ACCEPT) else { return Ok(()) };
+    if matches!(first.as_bytes(), b"*/*" | b"application/json") {
+        return Ok(());
+    }
+    let accept: Vec<_> = headers
+        .get_all(header::ACCEPT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    let accept = accept.join(",").to_ascii_lowercase();
+    if accept.trim().is_empty() || accepts(&accept, "application", "json") {
+        return Ok(());
+    }
+    // As Zaqar's framework chooses for an error when JSON itself is not taken.
+    let form = if accepts(&accept, "text", "xml") || accepts(&accept, "application", "xml") {
+        Form::Xml
+    } else if accept.contains("+json") {
+        Form::Json
+    } else if accept.contains("+xml") {
+        Form::Xml
+    } else {
+        Form::Empty
+    };
+    Err(ApiError::not_acceptable(form))
+}
+
+/// Whether a list of media ranges allows `kind/subtype`: the most precise range
+/// that covers it decides, and a quality of zero means no. A list with a range
+/// that is none allows nothing.
+fn accepts(accept: &str, kind: &str, subtype: &str) -> bool {
+    let mut best = None;
+    for range in accept.split(',').map(str::trim).filter(|range| !range.is_empty()) {
+        let mut parts = range.split(';').map(str::trim);
+        let Some((range_kind, range_subtype)) = parts.next().and_then(|kind| kind.split_once('/'))
+        else {
+            return false;
+        };
+        let precision = match (range_kind, range_subtype) {
+            ("*", "*") => 0,
+            (k, "*") if k == kind => 1,
+            (k, s) if k == kind && s == subtype => 2,
+            _ => continue,
+        };
+        let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
+        let Ok(quality) = quality.map_or(Ok(1.0), |text| text.trim().parse::<f32>()) else {
+            return false;
+        };
+        if best.is_none_or(|(known, _)| known <= precision) {
+            best = Some((precision, quality > 0.0));
+        }
+    }
+    best.is_some_and(|(_, allowed)| allowed)
+}
+
+fn client_id(headers: &HeaderMap, limits: Option<&Limits>) -> Result<ClientId, ApiError> {
+    let Some(value) = headers.get(CLIENT_ID) else {
+        return Err(ApiError::bad_request(
+            "Missing header value",
+            "The \"Client-Id\" header is required.",
+        ));
+    };
+    let any_within = limits
+        .filter(|limits| limits.client_id_uuid_safe == ClientIdRule::Off)
+        .map(|limits| limits.min_length_client_id..=limits.max_length_client_id);
+    let client = match (value.to_str(), any_within) {
+        (Ok(text), None) => ClientId::parse_uuid(text),
+        (Ok(text), Some(range)) if range.contains(&text.chars().count()) => {
+            Ok(ClientId::parse_any(text))
+        }
+        _ => Err(MalformedClientId),
+    };
+    // One sentence for everything: Zaqar loses the one about the length.
+    client.map_err(|error| ApiError::bad_request("Wrong UUID value", error.to_string()))
+}
+
+fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
+    let headers = request.headers();
+    let Some(value) = PROJECT.iter().find_map(|name| headers.get(name)) else {
+        return Err(ApiError::bad_request(
+            "Project-Id Missing",
+            "The header X-PROJECT-ID was missing",
+        ));
+    };
+    // Never replace what cannot be read: two projects would become one.
+    let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+        return Err(ApiError::bad_request(
+            "Invalid header value",
+            Cow::Borrowed("The header X-PROJECT-ID is not UTF-8."),
+        ));
+    };
+    if text.trim().is_empty() {
+        return Err(ApiError::bad_request(
+            "Empty project header not allowed",
+            "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and \
+             retry.",
+        ));
+    }
+    Ok(ProjectId::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepts;
+
+    fn json(accept: &str) -> bool {
+        accepts(accept, "application", "json")
+    }
+
+    #[test]
+    fn the_most_precise_range_decides() {
+        for good in [
+            "*/*",
+            "application/*",
+            "application/json; charset=utf-8",
+            "text/html, application/json;q=0.1",
+            "text/html,*/*;q=0.5",
+            "*/*;q=0,application/json",
+        ] {
+            assert!(json(good), "{good}");
+        }
+        for bad in [
+            "text/html",
+            "text/*",
+            "application/json-home",
+            "application/vnd.openstack.messaging-v2+json",
+            "application/json;q=0",
+            "application/json;q=0,*/*",
+            "application/json;q=much",
+            "garbage",
+            "garbage, */*",
+        ] {
+            assert!(!json(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `/v2/queues/{queue}/messages`: post, list, get, delete, pop.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::posted;
+use crate::model::{MessageId, QueueKey, QueueName};
+use crate::service::{MessageListing, PostSize, Service};
+use crate::transport::http::error::{ApiError, During};
+use crate::transport::http::extract::{QueueCaller, segment};
+use crate::transport::http::query::{Link, Query};
+use crate::transport::http::{body, resource, wire};
+
+/// Mounts the messages of a queue and each single one.
+pub fn routes(config: &mut ServiceConfig) {
+    let all = resource::<QueueCaller>("/v2/queues/{queue}/messages", "DELETE, GET, POST")
+        .route(web::post().to(post))
+        .route(web::get().to(list))
+        .route(web::delete().to(delete_many));
+    let one = resource::<QueueCaller>("/v2/queues/{queue}/messages/{message}", "DELETE, GET")
+        .route(web::delete().to(delete))
+        .route(web::get().to(get));
+    config.service(all).service(one);
+}
+
+/// Posts messages; 201 with their addresses, in order.
+async fn post(
+    service: Data<Service>,
+    QueueCaller { client, queue }: QueueCaller,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    const FAILURE: &str = "Messages could not be enqueued.";
+    let size = service.post_size(&queue).await.during(FAILURE)?;
+    let max = size.queue.map_or(size.configured, |queue| queue.min(size.configured));
+    let body = body::read(&request, payload, max).await;
+    let body = body.map_err(|unread| unread.or_too_large(|| too_large(size, max)))?;
+    let drafts = posted::parse(&body::required(body)?)?;
+    let ids = service.post_messages(&queue, &client, drafts).await.during(FAILURE)?;
+    let mut answer = wire::json(StatusCode::CREATED, posted_resources(&queue.name, &ids));
+    if let Ok(location) = header::HeaderValue::from_maybe_shared(location(&queue.name, &ids)) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
+}
+
+fn too_large(size: PostSize, max: u64) -> ApiError {
+    ApiError::invalid_request(match size {
+        PostSize { queue: None, .. } => {
+            format!("Message collection size is too large. Max size {max}")
+        }
+        PostSize { configured, queue: Some(queue) } => format!(
+            "Message collection size is too large. The max size for current queue is {max}. It is \
+             calculated by max size = min(max_messages_post_size_config: {configured}, \
+             max_messages_post_size_queue: {queue})."
+        ),
+    })
+}
+
+fn posted_resources(queue: &QueueName, ids: &[MessageId]) -> Vec<u8> {
+    let each = queue.as_str().len() + "\"/v2/queues//messages/\",".len() + MessageId::HEX_DIGITS;
+    let mut out = Vec::with_capacity(ids.len() * each + 16);
+    out.extend_from_slice(b"{\"resources\":");
+    wire::array(&mut out, ids, |out, id| {
+        out.push(b'"');
+        wire::message_path(out, queue, *id);
+        out.push(b'"');
+    });
+    out.push(b'}');
+    out
+}
+
+fn location(queue: &QueueName, ids: &[MessageId]) -> bytes::Bytes {
+    let mut out = Vec::with_capacity(ids.len() * (MessageId::HEX_DIGITS + 1) + 96);
+    wire::queue_path(&mut out, queue);
+    out.extend_from_slice(b"/messages?ids=");
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&id.hex());
+    }
+    out.into()
+}
+
+/// A page of messages, or those named by `ids`.
+async fn list(
+    service: Data<Service>,
+    QueueCaller { client, queue }: QueueCaller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    if let Some(ids) = query.list("ids") {
+        return get_many(&service, &queue, &ids).await;
+    }
+    let (limit, echo) = (query.integer("limit")?, query.boolean("echo")?);
+    let include_claimed = query.boolean("include_claimed")?;
+    let include_delayed = query.boolean("include_delayed")?;
+    let listing = MessageListing {
+        marker: query.text("marker").map(str::to_owned),
+        limit,
+        echo: echo.unwrap_or(false),
+        include_claimed: include_claimed.unwrap_or(false),
+        include_delayed: include_delayed.unwrap_or(false),
+    };
+    let page = service.list_messages(&queue, &client, listing).await;
+    let page = page.during("Messages could not be listed.")?;
+    let next = page.messages.last().map(|last| {
+        let marker = last.marker.to_string();
+        let supplied = query.text("marker").is_some();
+        let delayed =
+            (include_delayed.is_some() || page.include_delayed).then_some(page.include_delayed);
+        Link::to(format!("/v2/queues/{}/messages", queue.name))
+            .with_some("marker", supplied.then_some(&marker))
+            .with_some("limit", limit)
+            .with_some("echo", echo)
+            .with_some("include_claimed", include_claimed)
+            .with_some("include_delayed", delayed)
+            .with_some("marker", (!supplied).then_some(&marker))
+            .href()
+    });
+    let mut out = wire::buffer_for(&page.messages, 256);
+    out.push(b'{');
+    wire::messages(&mut out, &queue.name, &page.messages, service.now());
+    out.push(b',');
+    wire::links(&mut out, next.as_deref());
+    out.push(b'}');
+    Ok(wire::json(StatusCode::OK, out))
+}
+
+async fn get_many(
+    service: &Service,
+    queue: &QueueKey,
+    ids: &[String],
+) -> Result<HttpResponse, ApiError> {
+    let messages = service.get_messages(queue, ids).await;
+    let messages = messages.during("Message could not be retrieved.")?;
+    let mut out = wire::buffer_for(&messages, 16);
+    out.push(b'{');
+    wire::messages(&mut out, &queue.name, &messages, service.now());
+    out.push(b'}');
+    Ok(wire::json(StatusCode::OK, out))
+}
+
+/// One message.
+async fn get(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let message = service.get_message(&queue, segment(&request, "message")).await;
+    let message = message.during("Message could not be retrieved.")?;
+    let mut out = wire::buffer_for(std::slice::from_ref(&message), 0);
+    wire::message(&mut out, &queue.name, &message, service.now());
+    Ok(wire::json(StatusCode::OK, out))
+}
+
+/// Deletes one message; a claimed one only for who names its claim.
+async fn delete(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let message = segment(&request, "message");
+    let deleted = service.delete_message(&queue, message, query.text("claim_id")).await;
+    deleted.during("Message could not be deleted.")?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes the messages named by `ids`, or pops as many as `pop` says.
+async fn delete_many(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let (ids, claims) = (query.list("ids"), query.list("claim_ids"));
+    match (ids, query.integer("pop")?) {
+        (Some(ids), None) => {
+            let deleted = service.delete_messages(&queue, &ids, claims.as_deref()).await;
+            deleted.during("Messages could not be deleted.")?;
+            Ok(HttpResponse::NoContent().finish())
+        }
+        (None, Some(count)) => {
+            let popped = service.pop_messages(&queue, count, claims.as_deref()).await;
+            let popped = popped.during("Messages could not be popped.")?;
+            let mut out = wire::buffer_for(&popped, 16);
+            out.extend_from_slice(b"{\"messages\":");
+            let now = service.now();
+            wire::array(&mut out, &popped, |out, message| wire::popped(out, message, now));
+            out.push(b'}');
+            Ok(wire::json(StatusCode::OK, out))
+        }
+        (Some(_), Some(_)) => Err(ApiError::invalid_request(
+            "pop and id params cannot be present together in the delete request.",
+        )),
+        (None, None) => Err(ApiError::invalid_request(
+            "The request should have either \"ids\" or \"pop\" parameter in the request, to be \
+             able to delete.",
+        )),
+    }
+}

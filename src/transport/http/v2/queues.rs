@@ -1,0 +1,165 @@
+//! `/v2/queues`: list, create, look at, change, delete.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
+
+use super::json_patch;
+use crate::model::{Metadata, MetadataFilter};
+use crate::service::{QueueListing, QueuePage, Service};
+use crate::transport::http::error::{ApiError, During};
+use crate::transport::http::extract::{Caller, QueueCaller};
+use crate::transport::http::query::{self, Link, Query};
+use crate::transport::http::{body, resource, wire};
+
+/// The parameters of a listing; any other is a condition on metadata.
+const LISTING: [&str; 5] = ["marker", "limit", "detailed", "name", "with_count"];
+
+/// Mounts the list of queues and each single one. An empty name is a bad name,
+/// not an unknown route.
+pub fn routes(config: &mut ServiceConfig) {
+    let one = resource::<QueueCaller>("/v2/queues/{queue:[^/]*}", "DELETE, GET, PATCH, PUT")
+        .route(web::get().to(get))
+        .route(web::put().to(create))
+        .route(web::patch().to(update))
+        .route(web::delete().to(delete));
+    let all = resource::<Caller>("/v2/queues", "GET").route(web::get().to(list));
+    config.service(one).service(all);
+}
+
+/// Makes a queue: 201, or 204 if it exists, whose metadata then stays.
+async fn create(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let max = service.limits().max_queue_metadata;
+    let body = body::read(&request, payload, max)
+        .await
+        .map_err(|unread| unread.or_too_large(|| ApiError::invalid_request(too_large(max))))?;
+    let metadata = match body.filter(|body| !body.is_empty()) {
+        Some(body) => Metadata::new(body::object(&body)?),
+        None => Metadata::default(),
+    };
+    let created = service.create_queue(&queue, metadata).await;
+    let mut answer = if created.during("Queue could not be created.")? {
+        wire::json(StatusCode::CREATED, Vec::new())
+    } else {
+        HttpResponse::NoContent().finish()
+    };
+    let location = format!("/v2/queues/{}", queue.name);
+    if let Ok(location) = header::HeaderValue::try_from(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
+}
+
+fn too_large(max: u64) -> String {
+    format!("Queue metadata is too large. Max size: {max}")
+}
+
+/// The metadata of a queue, defaults included, whether or not it exists.
+async fn get(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+) -> Result<HttpResponse, ApiError> {
+    let metadata = service.queue_metadata(&queue).await;
+    let metadata = metadata.during("Queue metadata could not be retrieved.")?;
+    Ok(wire::json(StatusCode::OK, Value::Object(metadata).to_string().into_bytes()))
+}
+
+/// Changes metadata, all of the patch or nothing.
+async fn update(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let max = service.limits().max_queue_metadata;
+    let body = body::read(&request, payload, max)
+        .await
+        .map_err(|unread| unread.or_too_large(|| ApiError::invalid_body(too_large(max))))?;
+    let changes = json_patch::parse(&request, body.as_ref())?;
+    let metadata = service.update_queue(&queue, changes).await;
+    let metadata = metadata.during("Queue could not be updated.")?;
+    Ok(wire::json(StatusCode::OK, Value::Object(metadata).to_string().into_bytes()))
+}
+
+/// Removes a queue and its messages.
+async fn delete(
+    service: Data<Service>,
+    QueueCaller { queue, .. }: QueueCaller,
+) -> Result<HttpResponse, ApiError> {
+    service.delete_queue(&queue).await.during("Queue could not be deleted.")?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A page of the project's queues.
+async fn list(
+    service: Data<Service>,
+    Caller { project, .. }: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let (limit, detailed) = (query.integer("limit")?, query.boolean("detailed")?);
+    let with_count = query.boolean("with_count")?;
+    let conditions = query.others(&LISTING)?;
+    let listing = QueueListing {
+        marker: query.text("marker").map(str::to_owned),
+        limit,
+        detailed: detailed.unwrap_or(false),
+        name: query.text("name").map(str::to_owned),
+        with_count: with_count.unwrap_or(false),
+        metadata: conditions.iter().map(|(key, text)| condition(key, text)).collect(),
+    };
+    let page = service.list_queues(&project, listing).await;
+    let page = page.during("Queues could not be listed.")?;
+    let next = page.queues.last().map(|(last, _)| {
+        let supplied = query.text("marker").is_some();
+        let link = Link::to("/v2/queues".to_owned())
+            .with_some("marker", supplied.then_some(last))
+            .with_some("limit", limit)
+            .with_some("detailed", detailed)
+            .with_some("name", query.text("name"))
+            .with_some("with_count", with_count);
+        // Zaqar forgets the conditions here, and the next page is another list.
+        let link = conditions.iter().fold(link, |link, (key, text)| link.with(key, text));
+        link.with_some("marker", (!supplied).then_some(last)).href()
+    });
+    Ok(wire::json(StatusCode::OK, page_of_queues(&page, next.as_deref())))
+}
+
+/// A condition on metadata: what reads as an integer is one.
+fn condition(key: &str, text: &str) -> MetadataFilter {
+    let value = query::integer(text).map_or_else(|| Value::from(text), Value::from);
+    MetadataFilter { key: key.to_owned(), value }
+}
+
+fn page_of_queues(page: &QueuePage, next: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256 + page.queues.len() * 256);
+    out.extend_from_slice(b"{\"queues\":");
+    wire::array(&mut out, &page.queues, |out, (name, metadata)| {
+        out.extend_from_slice(b"{\"name\":\"");
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"href\":\"");
+        wire::queue_path(out, name);
+        out.push(b'"');
+        if let Some(metadata) = metadata {
+            out.extend_from_slice(b",\"metadata\":");
+            wire::value(out, metadata);
+        }
+        out.push(b'}');
+    });
+    out.push(b',');
+    wire::links(&mut out, next);
+    // As in Zaqar, there is no count of none.
+    if let Some(count) = page.count.filter(|&count| count > 0) {
+        out.extend_from_slice(b",\"count\":");
+        wire::value(&mut out, &count);
+    }
+    out.push(b'}');
+    out
+}

@@ -1,0 +1,317 @@
+//! What answers look like: JSON written straight into one buffer.
+//!
+//! Message bodies are JSON already and are copied as they are. Addresses are
+//! absolute paths without scheme and host.
+
+use std::io::Write;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde::Serialize;
+
+use crate::model::{Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Stats, Timestamp};
+use crate::service::{Health, SignedUrl};
+
+/// The media type of nearly every answer.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Room for a message beside its body: names, ids, numbers, both addresses.
+const MESSAGE_BYTES: usize = 320;
+
+/// What a 406 points to for help, as Zaqar does.
+const HELP: (&str, &str) = (
+    "14.1 Accept, Hypertext Transfer Protocol -- HTTP/1.1",
+    "http://www.w3.org/Protocols/rfc2616/rfc2616-sec14.html",
+);
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::CONTENT_TYPE, JSON)).body(body)
+}
+
+/// Writes any value as JSON.
+pub fn value(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // A vector takes every write, and what is written here are numbers, texts
+    // and JSON values: there is nothing that could fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
+/// Writes `/v2/queues/<queue>`; a queue's name needs no escape.
+pub fn queue_path(out: &mut Vec<u8>, queue: &QueueName) {
+    out.extend_from_slice(b"/v2/queues/");
+    out.extend_from_slice(queue.as_str().as_bytes());
+}
+
+/// Writes `/v2/queues/<queue>/messages/<id>`.
+pub fn message_path(out: &mut Vec<u8>, queue: &QueueName, id: MessageId) {
+    queue_path(out, queue);
+    out.extend_from_slice(b"/messages/");
+    out.extend_from_slice(&id.hex());
+}
+
+/// Writes `/v2/queues/<queue>/claims/<id>`.
+pub fn claim_path(out: &mut Vec<u8>, queue: &QueueName, id: ClaimId) {
+    queue_path(out, queue);
+    out.extend_from_slice(b"/claims/");
+    out.extend_from_slice(&id.hex());
+}
+
+/// A buffer that `messages` and `rest` more bytes fit in.
+pub fn buffer_for(messages: &[Message], rest: usize) -> Vec<u8> {
+    let bodies: usize = messages.iter().map(|message| message.body.as_bytes().len()).sum();
+    Vec::with_capacity(rest + bodies + messages.len() * MESSAGE_BYTES)
+}
+
+/// Writes a message as it is listed, claimed and read.
+pub fn message(out: &mut Vec<u8>, queue: &QueueName, message: &Message, now: Timestamp) {
+    out.extend_from_slice(b"{\"id\":\"");
+    out.extend_from_slice(&message.id.hex());
+    out.extend_from_slice(b"\",\"href\":\"");
+    message_path(out, queue, message.id);
+    if let Some(claim) = message.claim {
+        out.extend_from_slice(b"?claim_id=");
+        out.extend_from_slice(&claim.hex());
+    }
+    out.extend_from_slice(b"\",\"ttl\":");
+    value(out, &message.ttl);
+    out.extend_from_slice(b",\"age\":");
+    value(out, &now.since(message.created));
+    out.extend_from_slice(b",\"body\":");
+    out.extend_from_slice(message.body.as_bytes());
+    if let Some(checksum) = &message.checksum {
+        out.extend_from_slice(b",\"checksum\":");
+        value(out, checksum);
+    }
+    out.push(b'}');
+}
+
+/// Writes `"messages":[…]` with messages as listed.
+pub fn messages(out: &mut Vec<u8>, queue: &QueueName, messages: &[Message], now: Timestamp) {
+    out.extend_from_slice(b"\"messages\":");
+    array(out, messages, |out, each| message(out, queue, each, now));
+}
+
+/// Writes a message as a pop returns it. Zaqar shows no count of claims here
+/// but a zero, whatever the count was.
+pub fn popped(out: &mut Vec<u8>, message: &Message, now: Timestamp) {
+    out.extend_from_slice(b"{\"id\":\"");
+    out.extend_from_slice(&message.id.hex());
+    out.extend_from_slice(b"\",\"age\":");
+    value(out, &now.since(message.created));
+    out.extend_from_slice(b",\"ttl\":");
+    value(out, &message.ttl);
+    out.extend_from_slice(b",\"claim_count\":0,\"body\":");
+    out.extend_from_slice(message.body.as_bytes());
+    out.extend_from_slice(b",\"claim_id\":");
+    match message.claim {
+        Some(claim) => {
+            out.push(b'"');
+            out.extend_from_slice(&claim.hex());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+}
+
+/// A claim with what it holds.
+pub fn claim(queue: &QueueName, claim: &Claim, now: Timestamp) -> Vec<u8> {
+    let mut out = buffer_for(&claim.messages, 256);
+    out.extend_from_slice(b"{\"age\":");
+    value(&mut out, &claim.age(now));
+    out.extend_from_slice(b",\"ttl\":");
+    value(&mut out, &claim.ttl);
+    out.push(b',');
+    messages(&mut out, queue, &claim.messages, now);
+    out.extend_from_slice(b",\"href\":\"");
+    claim_path(&mut out, queue, claim.id);
+    out.extend_from_slice(b"\"}");
+    out
+}
+
+/// The counts of a queue. Its ends are left out where there are none: in an
+/// empty queue, and where every message is still delayed.
+pub fn stats(queue: &QueueName, stats: &Stats, now: Timestamp) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    // Nothing here can fail: a vector takes every write.
+    let _ = write!(
+        out,
+        r#"{{"messages":{{"claimed":{},"free":{},"total":{}"#,
+        stats.claimed,
+        stats.free,
+        stats.claimed + stats.free
+    );
+    for (name, end) in [("oldest", &stats.oldest), ("newest", &stats.newest)] {
+        if let Some(end) = end {
+            message_head(&mut out, name, queue, end, now);
+        }
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+fn message_head(
+    out: &mut Vec<u8>,
+    name: &str,
+    queue: &QueueName,
+    head: &MessageHead,
+    now: Timestamp,
+) {
+    let (age, created) = (now.since(head.created), head.created);
+    let _ = write!(out, r#","{name}":{{"age":{age},"created":"{created}","href":""#);
+    message_path(out, queue, head.id);
+    out.extend_from_slice(b"\"}");
+}
+
+/// The report on the server's health.
+pub fn health(health: &Health) -> Vec<u8> {
+    let operations: serde_json::Map<_, _> = health
+        .operations
+        .iter()
+        .map(|(name, status)| {
+            let status = serde_json::json!({
+                "succeeded": status.succeeded,
+                "seconds": status.seconds,
+                "ref": status.reference,
+            });
+            ((*name).to_owned(), status)
+        })
+        .collect();
+    let report = serde_json::json!({
+        "storage_reachable": health.storage_reachable,
+        "operation_status": operations,
+        "message_volume": {
+            "free": health.volume.free,
+            "claimed": health.volume.claimed,
+            "total": health.volume.free + health.volume.claimed,
+        },
+    });
+    report.to_string().into_bytes()
+}
+
+/// A permission to use the URLs of `project`.
+pub fn signed_url(project: &str, url: &SignedUrl) -> Vec<u8> {
+    let permission = serde_json::json!({
+        "paths": url.paths,
+        "methods": url.methods,
+        "project": project,
+        "expires": url.expires,
+        "signature": url.signature,
+    });
+    permission.to_string().into_bytes()
+}
+
+/// An error document; `help` adds the link that only a 406 has.
+pub fn error(title: &str, description: Option<&str>, help: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"{\"title\":");
+    value(&mut out, title);
+    if let Some(description) = description {
+        out.extend_from_slice(b",\"description\":");
+        value(&mut out, description);
+    }
+    if help {
+        let (text, href) = HELP;
+        let link = serde_json::json!({"text": text, "href": href, "rel": "help"});
+        out.extend_from_slice(b",\"link\":");
+        value(&mut out, &link);
+    }
+    out.push(b'}');
+    out
+}
+
+/// The same for clients that take XML only. Both texts are ours and have
+/// nothing to escape.
+pub fn error_xml(title: &str, description: &str) -> String {
+    let (text, href) = HELP;
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><error><title>{title}</title><description>\
+         {description}</description><link><text>{text}</text><href>{href}</href><rel>help</rel>\
+         </link></error>"
+    )
+}
+
+/// Writes `[…]`, each item by `write`.
+pub fn array<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// Writes `"links":[…]` with one link to the next page, whose query was
+/// escaped by [`super::query::Link`]; with none if there is no `next`.
+pub fn links(out: &mut Vec<u8>, next: Option<&str>) {
+    match next {
+        Some(href) => {
+            out.extend_from_slice(b"\"links\":[{\"rel\":\"next\",\"href\":\"");
+            out.extend_from_slice(href.as_bytes());
+            out.extend_from_slice(b"\"}]");
+        }
+        None => out.extend_from_slice(b"\"links\":[]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{error, message, popped};
+    use crate::model::{ClaimId, Message, MessageId, QueueName, Timestamp};
+
+    fn sample() -> Message {
+        Message {
+            id: MessageId::from_parts(0x6c1f_00a2, 1),
+            marker: 1,
+            ttl: 300,
+            created: Timestamp::from_seconds(1_000),
+            claim: None,
+            body: r#"{"e" : "é\u00e9"}"#.into(),
+            checksum: None,
+        }
+    }
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_message_carries_its_body_untouched() {
+        let (queue, now) = (QueueName::parse("orders").unwrap(), Timestamp::from_seconds(1_012));
+        assert_eq!(
+            written(|out| message(out, &queue, &sample(), now)),
+            r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001","ttl":300,"age":12,"body":{"e" : "é\u00e9"}}"#
+        );
+        let claimed = Message {
+            claim: Some(ClaimId::from_parts(1, 2)),
+            checksum: Some("MD5:0".into()),
+            ..sample()
+        };
+        assert_eq!(
+            written(|out| message(out, &queue, &claimed, now)),
+            r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001?claim_id=000000010000000000000002","ttl":300,"age":12,"body":{"e" : "é\u00e9"},"checksum":"MD5:0"}"#
+        );
+    }
+
+    #[test]
+    fn a_popped_message_looks_different() {
+        let now = Timestamp::from_seconds(1_012);
+        assert_eq!(
+            written(|out| popped(out, &sample(), now)),
+            r#"{"id":"6c1f00a20000000000000001","age":12,"ttl":300,"claim_count":0,"body":{"e" : "é\u00e9"},"claim_id":null}"#
+        );
+    }
+
+    #[test]
+    fn an_error_document_escapes_what_it_quotes() {
+        assert_eq!(
+            String::from_utf8(error("T", Some("say \"a\nb\""), false)).unwrap(),
+            r#"{"title":"T","description":"say \"a\nb\""}"#
+        );
+    }
+}
