@@ -10,4 +10,6 @@
 mod bench;
 mod cli;
 mod config;
+mod contract;
+mod model;
 mod support;
