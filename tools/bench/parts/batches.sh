@@ -19,17 +19,17 @@ batches_on() {
 
   # Enough messages that no claim comes back short.
   start batches "$uri"
-  bench_on work "$variant" batches --consumers "$CONNS" --claim-limit 10 \
-    --prefill $((CYCLES * 10 + CONNS * 20)) --requests "$CYCLES" --no-clean
+  fill batches --prefill $((CYCLES * 10 + CONNS * 20))
+  bench_on work "$variant" batches --consumers "$CONNS" --claim-limit 10 --requests "$CYCLES"
   stop batches
 }
 
 report_part() {
   echo "## (b) Posts of ten messages of 1 KiB"
   echo
-  table post10 discard
+  table post10 embedded
   echo
   echo "Claims of ten messages, each followed by their deletion by ids:"
   echo
-  table work discard
+  table work embedded
 }

@@ -27,5 +27,5 @@ post_to() {
 report_part() {
   echo "## (a) Posts of one message of 1 KiB"
   echo
-  table post1 discard
+  table post1 embedded
 }

@@ -24,7 +24,7 @@ measure_part() {
 
 random_posts() {
   bench_on queues "$(queues_variant "$1")" "$1" --producers "$CONNS" --queues "$2" \
-    --spread random --duration "$SECONDS_EACH" --no-clean
+    --spread random --duration "$SECONDS_EACH"
 }
 
 queues_variant() {
