@@ -12,4 +12,5 @@ mod cli;
 mod config;
 mod contract;
 mod model;
+mod property;
 mod support;
