@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 measure_part() {
-  local round
+  local round json
   for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round of $ROUNDS"
     dir[empty]=$(mktemp -d "$DATA/data-empty-XXXXXX")
@@ -16,8 +16,9 @@ measure_part() {
 
   say "filling in $MESSAGES messages"
   start full embedded
+  json=$(fill full --prefill "$MESSAGES" --ttl 86400)
   record footprint "$MESSAGES messages wait" "filling messages/s" \
-    "$(fill full --prefill "$MESSAGES" --ttl 86400 | jq '.filled.messages / .filled.seconds')"
+    "$(jq '.filled.messages / .filled.seconds' <<<"$json")"
   record footprint "$MESSAGES messages wait" "memory after filling MiB" "$(rss full)"
   record footprint "$MESSAGES messages wait" "disk MiB" "$(du -sm "${dir[full]}" | cut -f1)"
   for ((round = 1; round <= ROUNDS; round++)); do
