@@ -1,1 +1,141 @@
-//! The only file that names concrete drivers and front ends: build, serve, shut down.
+//! Builds a server from settings, and takes it apart again.
+//!
+//! The only file that names concrete drivers and front ends. Everything else
+//! knows them by their traits and by [`Service`].
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::{Settings, StorageSettings};
+use crate::service::Service;
+use crate::storage::Storage;
+use crate::storage::discard::DiscardDriver;
+use crate::storage::embedded::{EmbeddedDriver, OpenError};
+use crate::tasks::{Task, gc};
+use crate::transport::http;
+
+/// Why the server did not start; every text is one clear sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The storage URI names a driver that is not in this build.
+    #[error("this build has no driver for storage.uri {uri:?}, only embedded: and discard:")]
+    NoSuchDriver {
+        /// The URI.
+        uri: String,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store {uri}: {reason}")]
+    Store {
+        /// The URI.
+        uri: String,
+        /// What the driver said.
+        reason: OpenError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The front end did not come up.
+    #[error("cannot serve HTTP: {0}")]
+    Serve(io::Error),
+}
+
+/// A whole server that runs in this process until it is stopped.
+#[must_use = "a server that nobody stops runs as long as the process"]
+pub struct Running {
+    address: SocketAddr,
+    http: ServerHandle,
+    served: JoinHandle<io::Result<()>>,
+    gc: Task,
+    storage: Storage,
+}
+
+/// Starts the server that `settings` describe, by the time of `clock`. Once
+/// this returns, clients can connect.
+///
+/// # Errors
+///
+/// [`StartError`]; nothing is left running then.
+pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartError> {
+    // The address first: a port in use is found out before a store is made.
+    let listener = listen(&settings.http.bind, settings.http.port)?;
+    let address = listener.local_addr().map_err(StartError::Serve)?;
+    let storage = open(&settings.storage)?;
+
+    let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
+    let server = match http::serve(service, settings, listener) {
+        Ok(server) => server,
+        Err(reason) => {
+            storage.data.close().await;
+            return Err(StartError::Serve(reason));
+        }
+    };
+    let interval = Duration::from_secs(settings.gc.interval.into());
+    Ok(Running {
+        address,
+        http: server.handle(),
+        served: tokio::spawn(server),
+        gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        storage,
+    })
+}
+
+impl Running {
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Completes only if the server ends although nobody stopped it.
+    ///
+    /// # Errors
+    ///
+    /// What ended it, if it was not its own will.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
+    }
+
+    /// Stops accepting, answers what is in flight (for `http.shutdown_timeout`
+    /// at most), ends the tasks and closes the store.
+    pub async fn stop(self) {
+        self.http.stop(true).await;
+        self.gc.stop().await;
+        self.storage.data.close().await;
+    }
+}
+
+fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind((bind, port))
+        .map_err(|reason| StartError::Listen { address: format!("{bind}:{port}"), reason })
+}
+
+/// Opens the store that the URI names, the driver first.
+fn open(settings: &StorageSettings) -> Result<Storage, StartError> {
+    let uri = &settings.uri;
+    match uri.split_once(':') {
+        Some(("embedded", directory)) => {
+            let driver = EmbeddedDriver::open(Path::new(directory), &settings.embedded)
+                .map_err(|reason| StartError::Store { uri: uri.clone(), reason })?;
+            Ok(Storage { control: driver.clone(), data: driver })
+        }
+        Some(("discard", "")) => {
+            tracing::warn!(
+                "storage.uri is discard: - NOTHING IS KEPT, every message is lost at once"
+            );
+            let driver = DiscardDriver::new();
+            Ok(Storage { control: driver.clone(), data: driver })
+        }
+        _ => Err(StartError::NoSuchDriver { uri: uri.clone() }),
+    }
+}

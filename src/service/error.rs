@@ -1,15 +1,18 @@
 //! What can go wrong with a request, whatever protocol it came by.
 
+use crate::model::QueueKey;
 use crate::storage;
 
 /// Why the service refused or failed. Front ends answer by variant; the texts
-/// of the first three are for the client, word for word.
+/// are for the client, word for word, except where [`storage::Error`] says
+/// that they are not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A limit or a rule of the API is broken; the text names the field and the limit.
     #[error("{0}")]
     InvalidRequest(String),
-    /// A field of the body is missing or of the wrong type.
+    /// A field of the body is missing or of the wrong type, or an update would
+    /// leave metadata that breaks a rule.
     #[error("{0}")]
     InvalidBody(String),
     /// The change does not fit what is stored.
@@ -18,6 +21,29 @@ pub enum Error {
     /// None of the messages asked for by id is in the queue.
     #[error("{0}")]
     MessagesDoNotExist(String),
+    /// No such message in that queue; the id is what the caller sent, which
+    /// need not look like one.
+    #[error("Message {id} does not exist in queue {name} for project {project}", name = .queue.name, project = .queue.project)]
+    MessageDoesNotExist {
+        /// As the caller sent it.
+        id: String,
+        /// Where it was looked for.
+        queue: QueueKey,
+    },
+    /// No such live claim in that queue; the id is what the caller sent, which
+    /// need not look like one.
+    #[error("Claim {id} does not exist in queue {name} for project {project}", name = .queue.name, project = .queue.project)]
+    ClaimDoesNotExist {
+        /// As the caller sent it.
+        id: String,
+        /// Where it was looked for.
+        queue: QueueKey,
+    },
+    /// A deletion names a claim by something that is no claim id. An unknown
+    /// id that looks like one is [`storage::Error::MessageIsClaimed`] or
+    /// [`storage::Error::MessageIsNotClaimed`] instead.
+    #[error("The specified claim does not exist or has expired.")]
+    MalformedClaimId,
     /// The store has something to say.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -25,3 +51,24 @@ pub enum Error {
 
 /// What the service answers.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+    use crate::service::tests::fake::queue;
+
+    #[test]
+    fn ids_are_told_as_they_were_sent() {
+        let message = Error::MessageDoesNotExist { id: "No Pe".into(), queue: queue("orders") };
+        let claim = Error::ClaimDoesNotExist { id: "6C1F".into(), queue: queue("orders") };
+        assert_eq!(
+            message.to_string(),
+            "Message No Pe does not exist in queue orders for project acme"
+        );
+        assert_eq!(claim.to_string(), "Claim 6C1F does not exist in queue orders for project acme");
+        assert_eq!(
+            Error::MalformedClaimId.to_string(),
+            "The specified claim does not exist or has expired."
+        );
+    }
+}

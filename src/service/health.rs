@@ -1,7 +1,27 @@
 //! Whether the store answers, and how it does.
 
+use std::fmt::Display;
+use std::time::Instant;
+
+use uuid::Uuid;
+
 use super::{Result, Service};
-use crate::storage::Volume;
+use crate::clock::Clock;
+use crate::model::{
+    Claim, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId, QueueKey,
+    QueueName,
+};
+use crate::storage::{self, Storage, Volume};
+
+/// Messages that the check posts.
+const MESSAGES: u32 = 100;
+/// Of which it claims, and lists, so many.
+const BATCH: u32 = 10;
+/// Their life in seconds, should the check be cut short by a crash.
+const MESSAGE_TTL: u32 = 600;
+/// Life and grace of the claim, in seconds.
+const CLAIM_TTL: u32 = 60;
+const CLAIM_GRACE: u32 = 300;
 
 /// The report of `GET /v2/health`.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +47,156 @@ pub struct OperationStatus {
 
 impl Service {
     /// Whether the store answers.
+    ///
+    /// # Errors
+    ///
+    /// [`storage::Error::Unavailable`].
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        Ok(self.storage.data.ping().await?)
     }
 
-    /// Really does each operation, in a queue of its own.
+    /// Really does each operation, in a queue of its own, which is gone
+    /// afterwards. An operation that fails is part of the report, and those
+    /// that build on it are left out.
+    ///
+    /// Must be called within a Tokio runtime: the operations run in a task of
+    /// their own, so that they clean up even if the caller goes away.
+    ///
+    /// # Errors
+    ///
+    /// [`storage::Error::Unavailable`] if the store cannot tell its volume.
     pub async fn health(&self) -> Result<Health> {
-        todo!()
+        let storage_reachable = match self.storage.data.ping().await {
+            Ok(()) => true,
+            Err(error) => {
+                log_failure("ping", &Uuid::new_v4().to_string(), &error);
+                false
+            }
+        };
+        let operations =
+            tokio::spawn(operations(self.storage.clone(), self.clock.clone()))
+                .await
+                .map_err(|error| storage::Error::Unavailable(format!("health check: {error}")))?;
+        let volume = self.storage.data.volume(self.now()).await?;
+        Ok(Health { storage_reachable, operations, volume })
     }
+}
+
+fn log_failure(operation: &str, reference: &str, error: &dyn Display) {
+    tracing::error!(
+        health.operation = operation,
+        health.reference = reference,
+        %error,
+        "an operation of the health check failed"
+    );
+}
+
+/// The operations tried so far.
+#[derive(Default)]
+struct Report(Vec<(&'static str, OperationStatus)>);
+
+impl Report {
+    /// Does one operation and notes how it went; `None` if it failed.
+    async fn note<T>(
+        &mut self,
+        name: &'static str,
+        operation: impl Future<Output = storage::Result<T>>,
+    ) -> Option<T> {
+        let start = Instant::now();
+        let outcome = operation.await;
+        let seconds = start.elapsed().as_secs_f64();
+        let reference = outcome.as_ref().err().map(|error| {
+            let reference = Uuid::new_v4().to_string();
+            log_failure(name, &reference, error);
+            reference
+        });
+        let succeeded = reference.is_none();
+        self.0.push((name, OperationStatus { succeeded, seconds, reference }));
+        outcome.ok()
+    }
+}
+
+/// Tries every operation in a fresh queue of a fresh project.
+async fn operations(storage: Storage, clock: Clock) -> Vec<(&'static str, OperationStatus)> {
+    let mut report = Report::default();
+    // The digits of a UUID are a valid queue name, so this never ends here.
+    let Some(name) = QueueName::parse(&Uuid::new_v4().to_string()) else { return report.0 };
+    let queue = QueueKey { project: ProjectId::new(&Uuid::new_v4().to_string()), name };
+    let queues = storage.control.queues();
+
+    let metadata = Metadata::default();
+    let created = report.note("create_queue", queues.create(&queue, &metadata)).await;
+    if created.is_some() {
+        message_operations(&mut report, &storage, &clock, &queue).await;
+    }
+    // Also if the creation failed: the answer may have been lost, not the queue.
+    report.note("delete_queue", queues.delete(&queue)).await;
+    report.0
+}
+
+async fn message_operations(
+    report: &mut Report,
+    storage: &Storage,
+    clock: &Clock,
+    queue: &QueueKey,
+) {
+    let messages = storage.data.messages();
+    let Some(ids) = report.note("post_messages", post(storage, clock, queue)).await else { return };
+    let claim = report.note("claim_messages", claim(storage, clock, queue)).await;
+    let query = ListQuery {
+        marker: None,
+        limit: BATCH,
+        without: None,
+        include_claimed: true,
+        include_delayed: true,
+    };
+    report.note("list_messages", messages.list(queue, &query, clock.now())).await;
+    if let Some(claim) = claim {
+        report.note("delete_messages", delete_claimed(storage, clock, queue, &claim)).await;
+        let release = storage.data.claims().release(queue, claim.id, clock.now());
+        report.note("delete_claim", release).await;
+    }
+    let delete_all = messages.delete_many(queue, &ids, None, clock.now());
+    report.note("bulk_delete_messages", delete_all).await;
+}
+
+async fn post(
+    storage: &Storage,
+    clock: &Clock,
+    queue: &QueueKey,
+) -> storage::Result<Vec<MessageId>> {
+    let message = |number: u32| NewMessage {
+        ttl: MESSAGE_TTL,
+        delay: 0,
+        body: format!(r#"{{"event":"p_{number}"}}"#).as_str().into(),
+        checksum: None,
+    };
+    let drafts = (0..MESSAGES).map(message).collect();
+    let client = ClientId::Uuid(Uuid::new_v4());
+    storage.data.messages().post(queue, &client, drafts, clock.now()).await
+}
+
+async fn claim(storage: &Storage, clock: &Clock, queue: &QueueKey) -> storage::Result<Claim> {
+    let order = ClaimOrder {
+        ttl: CLAIM_TTL,
+        grace: CLAIM_GRACE,
+        limit: BATCH,
+        include_delayed: true,
+        dead_letter: None,
+    };
+    let claim = storage.data.claims().create(queue, &order, clock.now()).await?;
+    claim.ok_or_else(|| storage::Error::Unavailable("there was nothing to claim".to_owned()))
+}
+
+async fn delete_claimed(
+    storage: &Storage,
+    clock: &Clock,
+    queue: &QueueKey,
+    claim: &Claim,
+) -> storage::Result<()> {
+    for message in &claim.messages {
+        let messages = storage.data.messages();
+        messages.delete(queue, message.id, Some(claim.id), clock.now()).await?;
+    }
+    Ok(())
 }

@@ -1,7 +1,19 @@
 //! Messages: post, list, get, delete, pop.
 
-use super::{Field, Result, Service};
-use crate::model::{ClientId, JsonText, Message, MessageId, QueueKey};
+use super::check::{
+    MESSAGE_TTL_MIN, message_limit, message_ttl_sentence, too_many_messages, within,
+};
+use super::checksum::checksum;
+use super::metadata::QueueOptions;
+use super::{Error, Field, Result, Service, python};
+use crate::model::{
+    ClaimId, ClientId, JsonText, ListQuery, Marker, Message, MessageId, Metadata, NewMessage,
+    QueueKey,
+};
+use crate::storage;
+
+/// How often a post is tried on a queue that somebody else keeps deleting.
+const POST_TRIES: u32 = 4;
 
 /// A message as a client sent it, before any rule was applied.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +35,36 @@ pub struct PostSize {
     pub queue: Option<u64>,
 }
 
+impl PostSize {
+    /// The smaller of the two, in bytes.
+    #[must_use]
+    pub fn max(self) -> u64 {
+        self.queue.map_or(self.configured, |queue| queue.min(self.configured))
+    }
+
+    /// Checks the size of a post's body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if `bytes` is more than [`Self::max`].
+    pub fn check(self, bytes: u64) -> Result<()> {
+        if bytes <= self.max() {
+            return Ok(());
+        }
+        let configured = self.configured;
+        let limit = match self.queue {
+            None => format!("Max size {configured}"),
+            Some(queue) => format!(
+                "The max size for current queue is {max}. It is calculated by max size = \
+                 min(max_messages_post_size_config: {configured}, \
+                 max_messages_post_size_queue: {queue}).",
+                max = self.max(),
+            ),
+        };
+        Err(Error::InvalidRequest(format!("Message collection size is too large. {limit}")))
+    }
+}
+
 /// What to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageListing {
@@ -34,7 +76,8 @@ pub struct MessageListing {
     pub echo: bool,
     /// Include claimed ones.
     pub include_claimed: bool,
-    /// Include delayed ones.
+    /// Include delayed ones; they are included in any case where the queue's
+    /// default delay is not set or 0.
     pub include_delayed: bool,
 }
 
@@ -50,67 +93,262 @@ pub struct MessagePage {
 impl Service {
     /// How large a post to this queue may be.
     pub async fn post_size(&self, queue: &QueueKey) -> Result<PostSize> {
-        todo!()
+        let metadata = self.storage.control.queues().metadata(queue).await?;
+        Ok(QueueOptions::new(metadata.as_deref(), &self.limits).post_size())
     }
 
-    /// Posts all of `drafts` or none, making the queue if need be.
+    /// Posts all of `drafts` or none; returns their ids in the same order.
+    ///
+    /// A missing queue is made, but not before the drafts have passed: unlike
+    /// in Zaqar, a refused post leaves no queue behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidBody`] for a missing body or a number that is none,
+    /// [`Error::InvalidRequest`] for a number out of range and for no drafts.
     pub async fn post_messages(
         &self,
         queue: &QueueKey,
         client: &ClientId,
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>> {
-        todo!()
+        let queues = self.storage.control.queues();
+        let metadata = queues.metadata(queue).await?;
+        let options = QueueOptions::new(metadata.as_deref(), &self.limits);
+        let messages = self.check_drafts(drafts, options)?;
+
+        let store = self.storage.data.messages();
+        let mut exists = metadata.is_some();
+        for _ in 1..POST_TRIES {
+            if !exists {
+                queues.create(queue, &Metadata::default()).await?;
+            }
+            match store.post(queue, client, messages.clone(), self.now()).await {
+                Err(storage::Error::QueueDoesNotExist(_)) => exists = false,
+                posted => return Ok(posted?),
+            }
+        }
+        queues.create(queue, &Metadata::default()).await?;
+        Ok(store.post(queue, client, messages, self.now()).await?)
     }
 
-    /// A page of the queue.
+    fn check_drafts(
+        &self,
+        drafts: Vec<Draft>,
+        options: QueueOptions<'_>,
+    ) -> Result<Vec<NewMessage>> {
+        if drafts.is_empty() {
+            // The spelling is Zaqar's.
+            return Err(Error::InvalidRequest("No messages to enqueu.".to_owned()));
+        }
+        drafts.into_iter().map(|draft| self.check_draft(draft, options)).collect()
+    }
+
+    fn check_draft(&self, draft: Draft, options: QueueOptions<'_>) -> Result<NewMessage> {
+        let body =
+            draft.body.ok_or_else(|| Error::InvalidBody("Missing \"body\" field.".to_owned()))?;
+        let ttl = draft.ttl.or(options.message_ttl(), "ttl")?;
+        // Where the queue has no delays Zaqar does not even look at the field.
+        let delay = options.message_delay().map(|default| draft.delay.or(default, "delay"));
+        let delay = delay.transpose()?.unwrap_or(0);
+
+        let ttl_max = self.limits.max_message_ttl;
+        let ttl = within(ttl, MESSAGE_TTL_MIN, ttl_max)
+            .ok_or_else(|| Error::InvalidRequest(message_ttl_sentence(ttl_max)))?;
+        let delay_max = self.limits.max_message_delay;
+        let delay = within(delay, 0, delay_max).ok_or_else(|| {
+            // The missing blank is Zaqar's.
+            Error::InvalidRequest(format!(
+                "The Delay TTL for a message may not exceed {delay_max} seconds,\
+                 and must be at least 0 seconds long."
+            ))
+        })?;
+        let checksum = if self.enable_checksum { checksum(&body) } else { None };
+        Ok(NewMessage { ttl, delay, body, checksum })
+    }
+
+    /// A page of the queue, by ascending marker; a missing queue is empty, and
+    /// nothing lies behind a marker that is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the limit is out of range.
     pub async fn list_messages(
         &self,
         queue: &QueueKey,
         client: &ClientId,
         listing: MessageListing,
     ) -> Result<MessagePage> {
-        todo!()
+        let limit = message_limit(listing.limit, self.limits.max_messages_per_page)?;
+        let include_delayed = listing.include_delayed || !self.has_delays(queue).await?;
+        let marker = match listing.marker.as_deref().map(Marker::parse) {
+            Some(None) => return Ok(MessagePage { messages: Vec::new(), include_delayed }),
+            Some(marker) => marker,
+            None => None,
+        };
+        let query = ListQuery {
+            marker,
+            limit,
+            without: (!listing.echo).then(|| client.clone()),
+            include_claimed: listing.include_claimed,
+            include_delayed,
+        };
+        let messages = self.storage.data.messages().list(queue, &query, self.now()).await?;
+        Ok(MessagePage { messages, include_delayed })
     }
 
-    /// One message.
+    /// Whether the queue's default delay is set and not 0. Where it is not,
+    /// Zaqar shows and hands out messages whatever delay they were posted with.
+    async fn has_delays(&self, queue: &QueueKey) -> Result<bool> {
+        let metadata = self.storage.control.queues().metadata(queue).await?;
+        Ok(QueueOptions::new(metadata.as_deref(), &self.limits).message_delay().is_some())
+    }
+
+    /// One message, claimed or delayed ones too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MessageDoesNotExist`], also for an id that is none.
     pub async fn get_message(&self, queue: &QueueKey, id: &str) -> Result<Message> {
-        todo!()
+        let found = match MessageId::parse(id) {
+            Some(id) => self.storage.data.messages().get(queue, &[id], self.now()).await?.pop(),
+            None => None,
+        };
+        found.ok_or_else(|| Error::MessageDoesNotExist { id: id.to_owned(), queue: queue.clone() })
     }
 
-    /// Those of the messages that are there, by ascending id.
+    /// Those of the messages that are there, each once, by ascending id;
+    /// claimed and delayed ones too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for too few or too many ids (repeated and
+    /// malformed ones count), [`Error::MessagesDoNotExist`] if none is there.
     pub async fn get_messages(&self, queue: &QueueKey, ids: &[String]) -> Result<Vec<Message>> {
-        todo!()
+        let max = self.limits.max_messages_per_page;
+        if !is_page(ids, max) {
+            return Err(too_many_messages(max));
+        }
+        let known = message_ids(ids);
+        let messages = match known.as_slice() {
+            [] => Vec::new(),
+            known => self.storage.data.messages().get(queue, known, self.now()).await?,
+        };
+        if messages.is_empty() {
+            return Err(Error::MessagesDoNotExist(format!(
+                "No messages with IDs: {ids} found in the queue {name} for project {project}.",
+                ids = python::list(ids.iter().map(String::as_str)),
+                name = queue.name,
+                project = queue.project,
+            )));
+        }
+        Ok(messages)
     }
 
-    /// Deletes one message, see [`crate::storage::MessageController::delete`].
+    /// Deletes one message, see [`storage::MessageController::delete`]. An id
+    /// that is none names no message, and deleting what is not there is no
+    /// error; an empty `claim` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MalformedClaimId`], whether or not the message exists;
+    /// [`storage::Error::MessageIsClaimed`]; [`storage::Error::MessageIsNotClaimed`].
     pub async fn delete_message(
         &self,
         queue: &QueueKey,
         id: &str,
         claim: Option<&str>,
     ) -> Result<()> {
-        todo!()
+        let Some(id) = MessageId::parse(id) else { return Ok(()) };
+        let claim = claim.filter(|claim| !claim.is_empty()).map(claim_id).transpose()?;
+        Ok(self.storage.data.messages().delete(queue, id, claim, self.now()).await?)
     }
 
-    /// Deletes several messages; `claims` counts only with
-    /// `message_delete_with_claim_id`.
+    /// Deletes several messages; those that are not there are skipped.
+    ///
+    /// `claims` counts only with `message_delete_with_claim_id`. Then each
+    /// message must be held by one of those claims; Zaqar is content if each
+    /// claim holds one of the messages, and lets unclaimed ones slip in.
+    /// Without the option claimed messages are deleted too, as in Zaqar.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for too few or too many ids, and for missing
+    /// claims; [`Error::MalformedClaimId`]; what
+    /// [`storage::MessageController::delete_many`] says.
     pub async fn delete_messages(
         &self,
         queue: &QueueKey,
         ids: &[String],
         claims: Option<&[String]>,
     ) -> Result<()> {
-        todo!()
+        let claims = if self.limits.message_delete_with_claim_id {
+            Some(claims.ok_or_else(ids_and_claims)?)
+        } else {
+            None
+        };
+        let max = self.limits.max_messages_per_page;
+        if !is_page(ids, max) {
+            return Err(Error::InvalidRequest(format!(
+                "ids parameter should have at least 1 and not greater than {max} values."
+            )));
+        }
+        let claims: Option<Vec<_>> = claims
+            .map(|claims| claims.iter().map(|claim| claim_id(claim)).collect())
+            .transpose()?;
+        let ids = message_ids(ids);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let store = self.storage.data.messages();
+        Ok(store.delete_many(queue, &ids, claims.as_deref(), self.now()).await?)
     }
 
-    /// Removes and returns up to `count` messages.
+    /// Removes and returns up to `count` messages that no live claim holds,
+    /// delayed ones too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if `count` is out of range, and for `claims`
+    /// with `message_delete_with_claim_id`.
     pub async fn pop_messages(
         &self,
         queue: &QueueKey,
         count: i64,
         claims: Option<&[String]>,
     ) -> Result<Vec<Message>> {
-        todo!()
+        let has_claims = claims.is_some_and(|claims| !claims.is_empty());
+        if has_claims && self.limits.message_delete_with_claim_id {
+            return Err(ids_and_claims());
+        }
+        let max = self.limits.max_messages_per_claim_or_pop;
+        let limit = within(count, 1, max).ok_or_else(|| {
+            Error::InvalidRequest(format!(
+                "Pop value must be at least 1 and may not be greater than {max}."
+            ))
+        })?;
+        Ok(self.storage.data.messages().pop(queue, limit, self.now()).await?)
     }
+}
+
+/// Whether there is at least one id and not more than `max`.
+fn is_page(ids: &[String], max: u32) -> bool {
+    i64::try_from(ids.len()).is_ok_and(|count| within(count, 1, max).is_some())
+}
+
+/// Those of `ids` that can name a message.
+fn message_ids(ids: &[String]) -> Vec<MessageId> {
+    ids.iter().filter_map(|id| MessageId::parse(id)).collect()
+}
+
+fn claim_id(text: &str) -> Result<ClaimId> {
+    ClaimId::parse(text).ok_or(Error::MalformedClaimId)
+}
+
+fn ids_and_claims() -> Error {
+    Error::InvalidRequest(
+        "The request should have both \"ids\" and \"claim_ids\" parameter in the request \
+         when message_delete_with_claim_id is True."
+            .to_owned(),
+    )
 }

@@ -4,14 +4,22 @@
 //! and every store below. Nothing here knows of HTTP; sentences that Zaqar's
 //! clients may match on are part of the rules and are spelled here.
 
+mod check;
+mod checksum;
 mod claims;
 pub mod error;
 mod field;
 mod health;
+mod hex;
+mod iso8601;
 mod messages;
 mod metadata;
+pub mod python;
 mod queues;
+mod retry_policy;
 mod share;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};

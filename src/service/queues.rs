@@ -2,8 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{Result, Service};
-use crate::model::{Metadata, MetadataFilter, ProjectId, QueueKey, QueueName, Stats};
+use super::check::queue_limit;
+use super::{Error, Result, Service, metadata};
+use crate::model::{
+    Metadata, MetadataFilter, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats,
+};
+use crate::storage;
+
+/// How often an update is tried while others change the same queue.
+const UPDATE_TRIES: u32 = 8;
 
 /// One step of a metadata update.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,47 +59,134 @@ pub struct PurgeTargets {
 }
 
 impl Service {
-    /// Makes a queue; `false` if it exists, which leaves its metadata alone.
+    /// Makes a queue; `false` if it exists, which leaves its metadata alone:
+    /// the new metadata must be valid all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for a reserved key that breaks its rule.
     pub async fn create_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> {
-        todo!()
+        metadata::validate(&metadata, &self.limits).map_err(Error::InvalidRequest)?;
+        Ok(self.storage.control.queues().create(queue, &metadata).await?)
     }
 
     /// The metadata as shown: stored entries, then reserved ones with their
     /// defaults where missing or falsy. A missing queue shows the defaults.
     pub async fn queue_metadata(&self, queue: &QueueKey) -> Result<Map<String, Value>> {
-        todo!()
+        let stored = self.storage.control.queues().metadata(queue).await?;
+        Ok(metadata::shown(stored.as_deref(), &self.limits))
     }
 
     /// Applies `changes` in order, all or none; returns the metadata as shown.
+    ///
+    /// # Errors
+    ///
+    /// [`storage::Error::QueueDoesNotExist`]; [`Error::Conflict`] for a key
+    /// that is not there; [`Error::InvalidBody`] for a reserved key that would
+    /// break its rule; [`storage::Error::MetadataChanged`] only if others keep
+    /// changing the queue.
     pub async fn update_queue(
         &self,
         queue: &QueueKey,
         changes: Vec<MetadataChange>,
     ) -> Result<Map<String, Value>> {
-        todo!()
+        for _ in 1..UPDATE_TRIES {
+            match self.try_update(queue, &changes).await {
+                Err(Error::Storage(storage::Error::MetadataChanged(_))) => {}
+                done => return done,
+            }
+        }
+        self.try_update(queue, &changes).await
     }
 
-    /// Removes a queue and its messages.
+    async fn try_update(
+        &self,
+        queue: &QueueKey,
+        changes: &[MetadataChange],
+    ) -> Result<Map<String, Value>> {
+        let queues = self.storage.control.queues();
+        let stored = queues.metadata(queue).await?;
+        let stored = stored.ok_or_else(|| storage::Error::QueueDoesNotExist(queue.clone()))?;
+        let mut changed = Metadata::clone(&stored);
+        for change in changes {
+            apply(change, changed.entries_mut())?;
+        }
+        metadata::validate(&changed, &self.limits).map_err(Error::InvalidBody)?;
+        if changed != *stored {
+            queues.set_metadata(queue, &stored, &changed).await?;
+        }
+        Ok(metadata::shown(Some(&changed), &self.limits))
+    }
+
+    /// Removes a queue and its messages, claimed ones too. A missing queue is
+    /// no error.
     pub async fn delete_queue(&self, queue: &QueueKey) -> Result<()> {
-        todo!()
+        Ok(self.storage.control.queues().delete(queue).await?)
     }
 
-    /// A page of the project's queues.
+    /// A page of the project's queues, ascending by the bytes of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the limit is out of range.
     pub async fn list_queues(
         &self,
         project: &ProjectId,
         listing: QueueListing,
     ) -> Result<QueuePage> {
-        todo!()
+        let limit = queue_limit(listing.limit, self.limits.max_queues_per_page)?;
+        let filter = QueueFilter {
+            marker: listing.marker,
+            limit,
+            name_contains: listing.name,
+            metadata: listing.metadata,
+        };
+        let queues = self.storage.control.queues();
+        let records = queues.list(project, &filter).await?;
+        let count = if listing.with_count { Some(queues.count(project).await?) } else { None };
+        let page = records.into_iter().map(|QueueRecord { name, metadata }| {
+            let shown = listing.detailed.then(|| metadata::shown(Some(&metadata), &self.limits));
+            (name, shown)
+        });
+        Ok(QueuePage { queues: page.collect(), count })
     }
 
-    /// Counts the messages of a queue.
+    /// Counts the messages of a queue; a missing queue has none.
     pub async fn queue_stats(&self, queue: &QueueKey) -> Result<Stats> {
-        todo!()
+        Ok(self.storage.data.messages().stats(queue, self.now()).await?)
     }
 
-    /// Empties a queue.
+    /// Empties a queue of what no claim holds. A missing queue is no error.
+    ///
+    /// No queue has subscriptions yet, so that target is empty already; their
+    /// controller joins here.
     pub async fn purge_queue(&self, queue: &QueueKey, targets: PurgeTargets) -> Result<()> {
-        todo!()
+        if targets.messages {
+            self.storage.data.messages().purge(queue, self.now()).await?;
+        }
+        Ok(())
     }
+}
+
+/// Applies one step. Replacing or removing asks for a key that is there; the
+/// reserved ones always are, stored or not.
+fn apply(change: &MetadataChange, entries: &mut Map<String, Value>) -> Result<()> {
+    let missing =
+        |verb, key: &str| Err(Error::Conflict(format!("Can't {verb} non-existent object {key}.")));
+    match change {
+        MetadataChange::Replace(key, _)
+            if !entries.contains_key(key) && !metadata::is_reserved(key) =>
+        {
+            return missing("replace", key);
+        }
+        MetadataChange::Add(key, value) | MetadataChange::Replace(key, value) => {
+            entries.insert(key.clone(), value.clone());
+        }
+        MetadataChange::Remove(key) => {
+            if entries.shift_remove(key).is_none() && !metadata::is_reserved(key) {
+                return missing("remove", key);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,14 @@
 //! One binary for all integration tests: it links once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by a panic, in its helpers too"
+)]
+
+mod bench;
+mod cli;
+mod config;
 mod http_v2;
 mod support;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::error::{OpError, OpResult};
 use super::settle::settle;
-use super::slip::{ClientColumn, Place, Slip};
+use super::slip::{ClientColumn, Place, Slip, take_claimed};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing};
 use crate::model::{
@@ -134,19 +134,14 @@ fn delete_many(
     for &id in ids {
         let (created, number) = id.parts();
         let created = Timestamp::from_seconds(i64::from(created));
-        match Place::Claimed.take(tx.conn, queue, number, created)? {
-            Some(claim) => {
-                body::remove(tx.conn, number)?;
-                match emptied.last_mut() {
-                    Some((last, count)) if Some(*last) == claim => *count += 1,
-                    _ => emptied.extend(claim.map(|claim| (claim, 1))),
-                }
+        if let Some(claim) = take_claimed(tx.conn, queue, number, created)? {
+            body::remove(tx.conn, number)?;
+            match emptied.last_mut() {
+                Some((last, count)) if *last == claim => *count += 1,
+                _ => emptied.push((claim, 1)),
             }
-            None => {
-                if let Some((place, slip)) = find(tx, queue, id)? {
-                    remove(tx, place, &slip)?;
-                }
-            }
+        } else if let Some((place, slip)) = find(tx, queue, id)? {
+            remove(tx, place, &slip)?;
         }
     }
     for (claim, count) in emptied {

@@ -111,28 +111,24 @@ impl Place {
     pub fn remover(self, conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
         conn.prepare_cached(per_place!(self, "DELETE FROM ", " WHERE queue = ?1 AND marker = ?2"))
     }
+}
 
-    /// Removes the slip at `marker` of the message `id` names; returns the
-    /// claim it showed, or `None` if there is no such slip.
-    pub fn take(
-        self,
-        conn: &Connection,
-        queue: i64,
-        marker: u64,
-        created: Timestamp,
-    ) -> rusqlite::Result<Option<Option<u64>>> {
-        let sql = per_place!(
-            self,
-            "DELETE FROM ",
-            " WHERE queue = ?1 AND marker = ?2 AND created = ?3 RETURNING claim"
-        );
-        let mut statement = conn.prepare_cached(sql)?;
-        let mut rows = statement.query((queue, marker, created.seconds()))?;
-        let taken = rows.next()?.map(|row| row.get(0)).transpose()?;
-        // A deletion that reports back takes effect only when run to its end.
-        while rows.next()?.is_some() {}
-        Ok(taken)
-    }
+/// Removes the claimed slip at `marker` of a message posted at `created`;
+/// returns the claim that held it, or `None` if there is no such slip.
+pub fn take_claimed(
+    conn: &Connection,
+    queue: i64,
+    marker: u64,
+    created: Timestamp,
+) -> rusqlite::Result<Option<u64>> {
+    let mut statement = conn.prepare_cached(
+        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3 RETURNING claim",
+    )?;
+    let mut rows = statement.query((queue, marker, created.seconds()))?;
+    let claim = rows.next()?.map(|row| row.get(0)).transpose()?;
+    // A deletion that reports back takes effect only when run to its end.
+    while rows.next()?.is_some() {}
+    Ok(claim)
 }
 
 impl Slip {

@@ -111,8 +111,15 @@ impl ApiError {
 
     /// What the service said, while it did what `failure` says was not done.
     fn from_service(error: service::Error, failure: &'static str) -> Self {
-        use service::Error::{Conflict, InvalidBody, InvalidRequest, MessagesDoNotExist, Storage};
+        use service::Error::{
+            ClaimDoesNotExist, Conflict, InvalidBody, InvalidRequest, MalformedClaimId,
+            MessageDoesNotExist, MessagesDoNotExist, Storage,
+        };
         match error {
+            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
+                Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
+            }
+            MalformedClaimId => Self::bad_request(UNABLE_TO_DELETE, error.to_string()),
             InvalidRequest(text) => Self::invalid_request(text),
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),

@@ -1,9 +1,20 @@
 //! Settings: defaults, then a file, then the environment, then flags.
+//!
+//! The defaults are `etc/nusku.toml`, which is also the manual. A name that is
+//! not in it and a value out of its range are refused, wherever they are given:
+//! a server that starts does what its settings say.
+
+mod load;
+mod validate;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use load::{ConfigError, Flag, Sources};
+
 /// The settings file that documents every option, compiled in as the defaults.
-pub const DEFAULTS: &str = include_str!("../etc/nusku.toml");
+pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
 
 /// Everything an operator can set.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -25,6 +36,26 @@ pub struct Settings {
     pub gc: GcSettings,
     /// Logs.
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// The settings as a TOML file that [`Settings::load`] takes back. Without
+    /// `reveal_secrets`, a comment stands in the place of each secret.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: the settings are all plain values.
+    pub fn to_toml(&self, reveal_secrets: bool) -> Result<String, toml::ser::Error> {
+        if reveal_secrets || self.signed_url.secret_key.is_none() {
+            return toml::to_string(self);
+        }
+        let mut shown = self.clone();
+        shown.signed_url.secret_key = None;
+        // A comment and no made-up value: what is read back must not be a key
+        // that everybody knows.
+        let comment = "[signed_url]\n# secret_key is set; --reveal-secrets shows it\n";
+        Ok(toml::to_string(&shown)?.replacen("[signed_url]\n", comment, 1))
+    }
 }
 
 /// Limits a client can run into; each one is named in the error it causes.
@@ -79,11 +110,19 @@ pub enum ClientIdRule {
 }
 
 /// Pre-signed URLs.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedUrlSettings {
     /// The key signatures are made with; nothing can be shared without one.
     pub secret_key: Option<String>,
+}
+
+impl fmt::Debug for SignedUrlSettings {
+    /// Tells whether there is a key, never which.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret_key = self.secret_key.as_ref().map(|_| "(not shown)");
+        f.debug_struct("SignedUrlSettings").field("secret_key", &secret_key).finish()
+    }
 }
 
 /// The HTTP front end.

@@ -1,0 +1,168 @@
+//! The range of every setting, and how settings must fit together.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{EmbeddedSettings, HttpSettings, Limits, Settings};
+
+/// Lives, graces and delays are kept as 32-bit seconds.
+const LONGEST: u64 = u32::MAX as u64;
+/// The shortest life of a message or a claim, and the shortest grace: fixed by
+/// the API, in seconds.
+const SHORTEST: u64 = 60;
+/// A page is built in memory, as is the body of a request.
+const LARGEST_PAGE: u64 = 10_000;
+const LARGEST_BODY: u64 = 64 << 20;
+
+/// The largest number of threads the HTTP server takes.
+const MOST_WORKERS: u64 = 512;
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The setting, in full.
+    pub(super) key: &'static str,
+    /// What it is set to.
+    pub(super) found: String,
+    /// What it could be set to.
+    pub(super) expected: String,
+}
+
+type Check = Result<(), Fault>;
+
+pub(super) fn check(settings: &Settings) -> Check {
+    check_lives(&settings.transport)?;
+    check_sizes(&settings.transport)?;
+    check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
+    check_http(&settings.http)?;
+    check_storage_uri(&settings.storage.uri)?;
+    check_embedded(&settings.storage.embedded)?;
+    within("gc.interval", settings.gc.interval, 1..=86_400)?;
+    check_log_level(&settings.log.level)
+}
+
+fn check_lives(limits: &Limits) -> Check {
+    for (key, value) in [
+        ("transport.max_message_ttl", limits.max_message_ttl),
+        ("transport.max_claim_ttl", limits.max_claim_ttl),
+        ("transport.max_claim_grace", limits.max_claim_grace),
+    ] {
+        within(key, value, SHORTEST..=LONGEST)?;
+    }
+    for (key, value, shortest, (longest_key, longest)) in [
+        (
+            "transport.default_message_ttl",
+            limits.default_message_ttl,
+            SHORTEST,
+            ("transport.max_message_ttl", limits.max_message_ttl),
+        ),
+        (
+            "transport.default_message_delay",
+            limits.default_message_delay,
+            0,
+            ("transport.max_message_delay", limits.max_message_delay),
+        ),
+        (
+            "transport.default_claim_ttl",
+            limits.default_claim_ttl,
+            SHORTEST,
+            ("transport.max_claim_ttl", limits.max_claim_ttl),
+        ),
+        (
+            "transport.default_claim_grace",
+            limits.default_claim_grace,
+            SHORTEST,
+            ("transport.max_claim_grace", limits.max_claim_grace),
+        ),
+    ] {
+        if !(shortest..=u64::from(longest)).contains(&u64::from(value)) {
+            let expected = format!("{shortest} to {longest} seconds, which is {longest_key}");
+            return Err(fault(key, value, expected));
+        }
+    }
+    Ok(())
+}
+
+fn check_sizes(limits: &Limits) -> Check {
+    for (key, value) in [
+        ("transport.max_queues_per_page", limits.max_queues_per_page),
+        ("transport.max_messages_per_page", limits.max_messages_per_page),
+        ("transport.max_messages_per_claim_or_pop", limits.max_messages_per_claim_or_pop),
+    ] {
+        within(key, value, 1..=LARGEST_PAGE)?;
+    }
+    within("transport.max_queue_metadata", limits.max_queue_metadata, 1..=LARGEST_BODY)?;
+    within("transport.max_messages_post_size", limits.max_messages_post_size, 1..=LARGEST_BODY)?;
+    within("transport.max_length_client_id", limits.max_length_client_id, 1..=300)?;
+    if !(1..=limits.max_length_client_id).contains(&limits.min_length_client_id) {
+        let expected = format!(
+            "1 to {}, which is transport.max_length_client_id",
+            limits.max_length_client_id
+        );
+        let found = limits.min_length_client_id;
+        return Err(fault("transport.min_length_client_id", found, expected));
+    }
+    Ok(())
+}
+
+fn check_http(http: &HttpSettings) -> Check {
+    check_text("http.bind", Some(&http.bind))?;
+    within("http.workers", http.workers, 0..=MOST_WORKERS)?;
+    within("http.shutdown_timeout", http.shutdown_timeout, 0..=3_600)
+}
+
+/// Whether this build has a driver for the URI is the bootstrap's business.
+fn check_storage_uri(uri: &str) -> Check {
+    match uri.split_once(':') {
+        None | Some(("embedded", "") | ("", _)) => {
+            Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_embedded(embedded: &EmbeddedSettings) -> Check {
+    let key = "storage.embedded.max_requests_per_commit";
+    within(key, embedded.max_requests_per_commit, 1..=65_536)?;
+    let key = "storage.embedded.max_waiting_requests";
+    within(key, embedded.max_waiting_requests, 1..=1_048_576)?;
+    within("storage.embedded.readers", embedded.readers, 1..=64)?;
+    within("storage.embedded.writer_cache_mib", embedded.writer_cache_mib, 1..=65_536)?;
+    within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)
+}
+
+fn check_log_level(level: &str) -> Check {
+    match EnvFilter::try_new(level) {
+        Ok(_) if !level.trim().is_empty() => Ok(()),
+        _ => Err(fault(
+            "log.level",
+            format!("{level:?}"),
+            "error, warn, info, debug, trace or a filter such as \"warn,nusku::tasks=debug\"",
+        )),
+    }
+}
+
+fn check_text(key: &'static str, text: Option<&str>) -> Check {
+    match text {
+        Some("") => Err(fault(key, "\"\"", "a text that is not empty")),
+        _ => Ok(()),
+    }
+}
+
+fn within(
+    key: &'static str,
+    value: impl TryInto<u64> + fmt::Display + Copy,
+    range: RangeInclusive<u64>,
+) -> Check {
+    if value.try_into().is_ok_and(|value| range.contains(&value)) {
+        return Ok(());
+    }
+    let expected = format!("an integer from {} to {}", range.start(), range.end());
+    Err(fault(key, value, expected))
+}
+
+fn fault(key: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Fault {
+    Fault { key, found: format!("{found}"), expected: expected.into() }
+}
