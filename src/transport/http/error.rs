@@ -110,7 +110,7 @@ impl ApiError {
     }
 
     /// What the service said, while it did what `failure` says was not done.
-    fn from_service(error: service::Error, failure: &'static str) -> Self {
+    pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
             ClaimDoesNotExist, Conflict, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessagesDoNotExist, Storage,

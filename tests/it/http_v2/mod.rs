@@ -14,5 +14,4 @@ mod messages_post;
 mod metadata;
 mod queue_patch;
 mod queues;
-mod samples;
 mod share;

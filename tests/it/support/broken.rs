@@ -128,14 +128,7 @@ impl ClaimController for Broken {
     async fn get(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<Claim> {
         fail()
     }
-    async fn renew(
-        &self,
-        _: &QueueKey,
-        _: ClaimId,
-        _: u32,
-        _: u32,
-        _: Timestamp,
-    ) -> Result<()> {
+    async fn renew(&self, _: &QueueKey, _: ClaimId, _: u32, _: u32, _: Timestamp) -> Result<()> {
         fail()
     }
     async fn release(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<()> {

@@ -67,6 +67,12 @@ impl Request {
         answer
     }
 
+    /// Sends the request, whatever comes back.
+    #[track_caller]
+    pub fn expect_any(self) -> Answer {
+        self.send()
+    }
+
     /// Sends the request and insists on an error document with these words.
     #[track_caller]
     pub fn refused(self, status: u16, title: &str, description: &str) -> Answer {
@@ -164,6 +170,7 @@ impl Answer {
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
-use figment::Figment;
-use figment::providers::{Format, Toml};
 use nusku::clock::Clock;
-use nusku::config::{DEFAULTS, Settings};
+use nusku::config::{Settings, Sources};
 use nusku::model::Timestamp;
 use nusku::service::Service;
 use nusku::storage::Storage;
@@ -56,7 +54,11 @@ impl TestApp {
 
     /// A server whose store cannot answer.
     pub fn broken() -> Self {
-        Self::over(broken::storage(), &settings(|s| s.admin_mode = true), tempfile::tempdir().unwrap())
+        Self::over(
+            broken::storage(),
+            &settings(|s| s.admin_mode = true),
+            tempfile::tempdir().unwrap(),
+        )
     }
 
     fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
@@ -162,7 +164,7 @@ impl Drop for TestApp {
 }
 
 fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
-    let mut settings: Settings = Figment::from(Toml::string(DEFAULTS)).extract().unwrap();
+    let mut settings: Settings = Settings::load(&Sources::default()).unwrap();
     settings.http.workers = 1;
     settings.http.shutdown_timeout = 1;
     settings.storage.embedded.readers = 1;
