@@ -10,5 +10,8 @@
 mod bench;
 mod cli;
 mod config;
+mod contract;
 mod http_v2;
+mod model;
+mod property;
 mod support;

@@ -5,6 +5,7 @@ use actix_web::http::header;
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
@@ -123,9 +124,10 @@ pub fn check_faults(text: &str) -> Result<(), ApiError> {
 /// A document of any shape.
 pub fn document(body: &Bytes) -> Result<Value, ApiError> {
     let text = text(body)?;
-    let document = serde_json::from_str(text).map_err(|_| unparsable())?;
+    // What is JSON by its grammar has better sentences than `unparsable`.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| unparsable())?;
     check_faults(text)?;
-    Ok(document)
+    serde_json::from_str(text).map_err(|_| unparsable())
 }
 
 /// A document that must be an object.

@@ -1,0 +1,61 @@
+//! How the suite gets hold of a driver.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nusku::config::EmbeddedSettings;
+use nusku::storage::Storage;
+use nusku::storage::embedded::EmbeddedDriver;
+use tempfile::TempDir;
+
+use crate::model::ModelDriver;
+
+/// A place where a driver keeps its data: empty at first.
+#[async_trait]
+pub trait Harness: Send {
+    /// Opens the driver on this place. The suite closes a driver before it
+    /// opens the place again.
+    async fn open(&mut self) -> Storage;
+}
+
+/// The reference model; its data outlives a restart because it stays in memory.
+pub struct Model(Arc<ModelDriver>);
+
+impl Model {
+    /// An empty one.
+    pub fn fresh() -> Self {
+        Self(Arc::default())
+    }
+}
+
+#[async_trait]
+impl Harness for Model {
+    async fn open(&mut self) -> Storage {
+        Storage { control: self.0.clone(), data: self.0.clone() }
+    }
+}
+
+/// The embedded driver in a directory of its own.
+pub struct Embedded(TempDir);
+
+impl Embedded {
+    /// An empty directory.
+    pub fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+#[async_trait]
+impl Harness for Embedded {
+    async fn open(&mut self) -> Storage {
+        let settings = EmbeddedSettings {
+            max_requests_per_commit: 1024,
+            max_waiting_requests: 8192,
+            readers: 2,
+            writer_cache_mib: 4,
+            reader_cache_mib: 1,
+        };
+        let driver = EmbeddedDriver::open(self.0.path(), &settings).unwrap();
+        Storage { control: driver.clone(), data: driver }
+    }
+}

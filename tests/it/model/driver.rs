@@ -1,0 +1,185 @@
+//! The model behind the storage traits: one lock around every method.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use nusku::model::{
+    Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
+    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, Timestamp,
+};
+use nusku::storage::{
+    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
+    Result, Volume,
+};
+
+use super::State;
+
+/// The reference driver. Holds its data until it is dropped.
+#[derive(Default)]
+pub struct ModelDriver(Mutex<State>);
+
+impl ModelDriver {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl DataDriver for ModelDriver {
+    fn messages(&self) -> &dyn MessageController {
+        self
+    }
+
+    fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn gc(&self, now: Timestamp) -> Result<Collected> {
+        Ok(self.state().collect(now))
+    }
+
+    async fn volume(&self, now: Timestamp) -> Result<Volume> {
+        Ok(self.state().at(now).volume(now))
+    }
+
+    async fn close(&self) {}
+}
+
+impl ControlDriver for ModelDriver {
+    fn queues(&self) -> &dyn QueueController {
+        self
+    }
+}
+
+#[async_trait]
+impl QueueController for ModelDriver {
+    async fn create(&self, queue: &QueueKey, metadata: &Metadata) -> Result<bool> {
+        Ok(self.state().create_queue(queue, metadata))
+    }
+
+    async fn metadata(&self, queue: &QueueKey) -> Result<Option<Arc<Metadata>>> {
+        Ok(self.state().queues.get(queue).map(|queue| Arc::clone(&queue.metadata)))
+    }
+
+    async fn set_metadata(
+        &self,
+        queue: &QueueKey,
+        expected: &Metadata,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        self.state().set_metadata(queue, expected, metadata)
+    }
+
+    async fn delete(&self, queue: &QueueKey) -> Result<()> {
+        self.state().queues.remove(queue);
+        Ok(())
+    }
+
+    async fn list(&self, project: &ProjectId, filter: &QueueFilter) -> Result<Vec<QueueRecord>> {
+        Ok(self.state().list_queues(project, filter))
+    }
+
+    async fn count(&self, project: &ProjectId) -> Result<u64> {
+        Ok(self.state().queues.keys().filter(|key| key.project == *project).count() as u64)
+    }
+}
+
+#[async_trait]
+impl MessageController for ModelDriver {
+    async fn post(
+        &self,
+        queue: &QueueKey,
+        client: &ClientId,
+        messages: Vec<NewMessage>,
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        self.state().at(now).post(queue, client, messages, now)
+    }
+
+    async fn list(
+        &self,
+        queue: &QueueKey,
+        query: &ListQuery,
+        now: Timestamp,
+    ) -> Result<Vec<Message>> {
+        Ok(self.state().at(now).list(queue, query, now))
+    }
+
+    async fn get(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<Message>> {
+        Ok(self.state().at(now).get(queue, ids))
+    }
+
+    async fn delete(
+        &self,
+        queue: &QueueKey,
+        id: MessageId,
+        claim: Option<ClaimId>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.state().at(now).delete(queue, id, claim, now)
+    }
+
+    async fn delete_many(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        claims: Option<&[ClaimId]>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.state().at(now).delete_many(queue, ids, claims, now)
+    }
+
+    async fn pop(&self, queue: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+        Ok(self.state().at(now).pop(queue, limit, now))
+    }
+
+    async fn purge(&self, queue: &QueueKey, now: Timestamp) -> Result<()> {
+        self.state().at(now).remove(queue, |kept| !kept.is_claimed(now));
+        Ok(())
+    }
+
+    async fn stats(&self, queue: &QueueKey, now: Timestamp) -> Result<Stats> {
+        Ok(self.state().at(now).stats(queue, now))
+    }
+}
+
+#[async_trait]
+impl ClaimController for ModelDriver {
+    async fn create(
+        &self,
+        queue: &QueueKey,
+        order: &ClaimOrder,
+        now: Timestamp,
+    ) -> Result<Option<Claim>> {
+        Ok(self.state().at(now).claim(queue, order, now))
+    }
+
+    async fn get(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+        self.state().at(now).get_claim(queue, id, now)
+    }
+
+    async fn renew(
+        &self,
+        queue: &QueueKey,
+        id: ClaimId,
+        ttl: u32,
+        grace: u32,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.state().at(now).renew(queue, id, ttl, grace, now)
+    }
+
+    async fn release(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<()> {
+        self.state().at(now).release(queue, id, now);
+        Ok(())
+    }
+}
