@@ -63,14 +63,11 @@ fn a_body_may_be_missing_only_where_it_is_optional() {
         let without = app.request(method, path);
         let of_length_0 = app.request(method, path).body("");
         for (request, sentence) in [(without, missing), (of_length_0, empty)] {
-            match sentence {
-                Some(sentence) => {
-                    request.refused(400, BODY, sentence);
-                }
-                None => {
-                    let status = request.expect_any().status;
-                    assert!([201, 204].contains(&status), "{method} {path}: {status}");
-                }
+            if let Some(sentence) = sentence {
+                request.refused(400, BODY, sentence);
+            } else {
+                let status = request.expect_any().status;
+                assert!([201, 204].contains(&status), "{method} {path}: {status}");
             }
         }
     }

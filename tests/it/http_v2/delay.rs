@@ -32,7 +32,7 @@ fn a_queue_can_delay_its_messages() {
     app.advance(60);
     assert_eq!(listed(&app, ""), [json!("default")]);
     app.advance(839);
-    assert_eq!(listed(&app, "").contains(&json!("later")), false);
+    assert!(!listed(&app, "").contains(&json!("later")));
     app.advance(1);
     assert!(listed(&app, "").contains(&json!("later")));
 }

@@ -56,7 +56,7 @@ fn every_relation_of_the_home_document_is_a_route_with_its_methods() {
     for (name, relation) in home["resources"].as_object().unwrap() {
         let href = relation.get("href-template").or(relation.get("href")).unwrap();
         let path = href.as_str().unwrap().split("{?").next().unwrap();
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let answer = app.request("OPTIONS", &path).expect(200);
         let allowed: Vec<_> = answer.header("allow").unwrap().split(", ").collect();
         for method in relation["hints"]["allow"].as_array().unwrap() {

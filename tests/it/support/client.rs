@@ -1,5 +1,6 @@
 //! A small HTTP client that says exactly what it is told to say.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// No answer takes this long, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request to be sent.
 pub struct Request {
@@ -115,7 +116,7 @@ impl Request {
     fn head(self) -> (SocketAddr, Vec<u8>) {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: nusku\r\n", self.method, self.path);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         head.push_str("\r\n");
         (self.address, head.into_bytes())

@@ -1,6 +1,8 @@
 //! What several tests need: a real server on a port of its own, over a fresh
 //! store, with a clock that only moves when told to.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
+
 mod broken;
 mod client;
 
