@@ -14,4 +14,5 @@ mod messages_post;
 mod metadata;
 mod queue_patch;
 mod queues;
+mod samples;
 mod share;
