@@ -85,6 +85,13 @@ fn deep_nesting_is_refused_not_died_of() {
     let sentence = "JSON is nested more than 190 levels deep.";
     post(188).refused(400, BODY, sentence);
     post(100_000).refused(400, BODY, sentence);
+    let metadata = |levels| {
+        app.request("PUT", "/v2/queues/deep").body(format!("{{\"a\": {}}}", nested(levels)))
+    };
+    metadata(127).refused(400, BODY, UNPARSABLE);
+    metadata(126).expect(201);
+    let shown = app.get("/v2/queues/deep").expect(200).text();
+    assert!(shown.contains(&nested(126)));
     for (method, path) in &WITH_BODY[1..] {
         let body = format!("{{\"a\": {}}}", nested(20_000));
         app.request(method, path).body(body).expect(400);
