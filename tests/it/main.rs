@@ -14,4 +14,5 @@ mod contract;
 mod http_v2;
 mod model;
 mod property;
+mod store;
 mod support;
