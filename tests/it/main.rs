@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod config;
 mod contract;
+mod fuzz;
 mod hostile;
 mod http_v2;
 mod model;

@@ -6,7 +6,7 @@
 //! served.
 
 mod framing;
-mod mutations;
+pub mod mutations;
 mod values;
 
 use std::io::{Read, Write};

@@ -50,7 +50,7 @@ const GOOD: [(&str, &str, &str); 28] = [
 
 /// A change to a request: where, as a part of its length, and what.
 #[derive(Clone, Debug)]
-enum Mutation {
+pub enum Mutation {
     Replace(u8),
     Insert(Vec<u8>),
     Remove(usize),
@@ -58,7 +58,8 @@ enum Mutation {
     Cut,
 }
 
-fn mutation() -> impl Strategy<Value = (f64, Mutation)> {
+/// Any change.
+pub fn mutation() -> impl Strategy<Value = (f64, Mutation)> {
     let token = prop::sample::select(vec![
         "\r\n",
         "\r\n\r\n",
@@ -107,7 +108,8 @@ fn mutation() -> impl Strategy<Value = (f64, Mutation)> {
     (0.0..1.0f64, what)
 }
 
-fn mutate(bytes: &mut Vec<u8>, (place, mutation): &(f64, Mutation)) {
+/// Makes the change.
+pub fn mutate(bytes: &mut Vec<u8>, (place, mutation): &(f64, Mutation)) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     let at = (bytes.len() as f64 * place) as usize;
     match mutation {
@@ -152,7 +154,7 @@ fn mutations_of_good_requests() {
 
         let (method, path, body) = GOOD[chosen];
         let path = path.replace('Q', &queue);
-        let bytes = if body_only {
+        let bytes = if body_only && !body.is_empty() {
             let mut body = body.as_bytes().to_vec();
             mutations.iter().for_each(|change| mutate(&mut body, change));
             framed(method, &path, &body)
