@@ -3,6 +3,7 @@
 //! A reader sees the store as of the last commit before it began and never
 //! waits for the writer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -36,7 +37,11 @@ impl Readers {
                 let jobs = jobs.clone();
                 thread::Builder::new().name("nusku-reader".into()).spawn(move || {
                     while let Ok(Job::Read(work)) = jobs.recv() {
-                        work(&conn);
+                        // The job's answer is dropped with it, which its caller
+                        // sees; the thread lives on for the others.
+                        if catch_unwind(AssertUnwindSafe(|| work(&conn))).is_err() {
+                            tracing::error!("a read panicked");
+                        }
                     }
                 })
             })
@@ -77,5 +82,22 @@ impl Readers {
             Err(TrySendError::Full(_)) => Err(unavailable(&"too many requests wait to be read")),
             Err(TrySendError::Disconnected(_)) => Err(unavailable(&"the store is closed")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_panics_is_an_error_and_not_the_last() {
+        let conn = Connection::open_in_memory().unwrap();
+        let (readers, threads) = Readers::start(vec![conn], 8).unwrap();
+        let panicked = readers.read(|_| -> rusqlite::Result<()> { panic!("as tests do") }).await;
+        assert!(panicked.is_err());
+        let one = readers.read(|conn| conn.query_row("SELECT 1", [], |row| row.get(0))).await;
+        assert_eq!(one, Ok(1));
+        readers.stop();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }

@@ -136,7 +136,7 @@ fn use_damaged(server: Server) -> (usize, String) {
 fn pages_overwritten_anywhere_are_found_and_never_served() {
     let mut seeded = Seeded(7);
     let pages = file_of(SOUND.path()).metadata().unwrap().len() / PAGE;
-    let mut served = 0;
+    let mut began = 0;
     for round in 0..12 {
         let data = copy();
         let count = 1 + seeded.below(8);
@@ -151,14 +151,14 @@ fn pages_overwritten_anywhere_are_found_and_never_served() {
 
         match Server::try_spawn(&mut serving(data.path())) {
             Ok(server) => {
-                served += 1;
+                began += 1;
                 let (_, log) = use_damaged(server);
                 assert!(!log.contains("panic"), "{log}");
             }
             Err(log) => assert!(log.contains("the store is damaged ("), "{log}"),
         }
     }
-    assert!(served > 0, "none of the damage was left to be met by requests");
+    assert!(began > 0, "none of the damage was left to be met by requests");
 }
 
 #[test]
