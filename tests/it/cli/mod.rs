@@ -67,14 +67,15 @@ fn refuses_to_start_with_one_sentence() {
     let uri = storage(directory.path());
     for (arguments, expected) in [
         (vec!["--config", "/nowhere/nusku.toml"], "cannot read the settings file"),
-        (vec!["--storage", "mongodb://localhost"], "this build has no driver for storage.uri"),
-        (vec!["--storage", "discard:x"], "this build has no driver for storage.uri"),
+        (vec!["--storage", "mongodb://me:pass@host"], "no driver for a storage.uri of mongodb:,"),
+        (vec!["--storage", "discard:x"], "expected embedded:DIRECTORY or discard:"),
         (vec!["--storage", "nowhere"], "storage.uri is \"nowhere\" (from flag --storage)"),
         (vec!["--log-level", "nusku=loud"], "log.level is \"nusku=loud\" (from flag --log-level)"),
         (vec!["--bind", "203.0.113.7", "--storage", &uri], "cannot listen on 203.0.113.7:8888"),
     ] {
         let sentence = refusal(&run(&arguments));
         assert!(sentence.contains(expected), "{arguments:?}: {sentence}");
+        assert!(!sentence.contains("pass"), "{sentence}");
     }
     let output = nusku(&["serve"]).env("NUSKU_TRANSPORT__MAX_MESAGE_TTL", "60").output().unwrap();
     let sentence = refusal(&output);
