@@ -13,4 +13,5 @@ mod cli;
 mod config;
 mod contract;
 mod model;
+mod property;
 mod support;

@@ -9,7 +9,7 @@ use super::error::OpResult;
 use super::registry::QueueRef;
 use super::settle::settle;
 use super::slip::{Place, Slip};
-use super::tx::{Tx, claim_id};
+use super::tx::{Tx, claim_number};
 use super::{EmbeddedDriver, body, queues};
 use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, QueueKey, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
@@ -124,11 +124,11 @@ fn create(
     now: Timestamp,
 ) -> OpResult<Option<Made>> {
     settle(tx, now)?;
-    if order.include_delayed {
-        hurry_delayed(tx, queue, order.limit)?;
-    }
     let mut slips = oldest_ready(tx, queue, order.limit, now)?;
-    remove_ready(tx.conn, &slips)?;
+    if order.include_delayed {
+        hurry_delayed(tx.conn, queue, order.limit, now, &mut slips)?;
+    }
+    remove_from(tx.conn, Place::Ready, &slips)?;
     if let Some(rule) = &order.dead_letter {
         let (spent, good): (Vec<_>, Vec<_>) =
             slips.into_iter().partition(|slip| slip.claims >= rule.max_claim_count);
@@ -153,23 +153,33 @@ fn create(
     Ok(Some(Made { id: tx.claim_id(number), expires, slips }))
 }
 
-/// Frees the oldest delayed messages where the queue's delays are off. No more
-/// than a claim can take: the others keep their place.
-fn hurry_delayed(tx: &mut Tx<'_>, queue: i64, most: u32) -> OpResult<()> {
-    let mut delayed = Vec::new();
+/// Takes delayed messages too, where the queue's delays are off: of those and
+/// the free ones in `slips`, the oldest. The others stay delayed.
+fn hurry_delayed(
+    conn: &Connection,
+    queue: i64,
+    limit: u32,
+    now: Timestamp,
+    slips: &mut Vec<Slip>,
+) -> OpResult<()> {
+    let mut delayed = 0;
     {
-        let mut walk = Place::Delayed.walk(tx.conn)?;
+        let mut walk = Place::Delayed.walk(conn)?;
         let mut rows = walk.query((queue, 0))?;
-        while let Some(row) = rows.next()? {
-            delayed.push(Slip::from_row(row)?);
-            if delayed.len() >= most as usize {
-                break;
+        while delayed < limit
+            && let Some(row) = rows.next()?
+        {
+            let slip = Slip::from_row(row)?;
+            if slip.expires > now {
+                slips.push(slip);
+                delayed += 1;
             }
         }
     }
-    for slip in delayed {
-        slip.shift(tx.conn, Place::Delayed, Place::Ready)?;
-        tx.note_alive(queue, slip.marker);
+    if delayed > 0 {
+        slips.sort_unstable_by_key(|slip| slip.marker);
+        slips.truncate(limit as usize);
+        remove_from(conn, Place::Delayed, slips)?;
     }
     Ok(())
 }
@@ -198,8 +208,9 @@ fn oldest_ready(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpRe
     Ok(slips)
 }
 
-fn remove_ready(conn: &Connection, slips: &[Slip]) -> rusqlite::Result<()> {
-    let mut remove = Place::Ready.remover(conn)?;
+/// Removes those of the slips that lie there.
+fn remove_from(conn: &Connection, place: Place, slips: &[Slip]) -> rusqlite::Result<()> {
+    let mut remove = place.remover(conn)?;
     slips.iter().try_for_each(|slip| slip.remove(&mut remove))
 }
 
@@ -309,10 +320,8 @@ impl ClaimController for EmbeddedDriver {
     async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
         let missing = || Error::ClaimDoesNotExist(key.clone(), id);
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
-        let (salt, number) = (self.salt(), id.parts().1);
-        if claim_id(salt, number) != id {
-            return Err(missing());
-        }
+        let salt = self.salt();
+        let number = claim_number(salt, id).ok_or_else(missing)?;
         let found = self.read(move |conn| {
             let Some(claim) = ClaimRow::find_live(conn, number, queue.number, now)? else {
                 return Ok(None);

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::body;
-use super::slip::{ClientColumn, Place, Slip};
+use super::slip::{ClientColumn, Place, Slip, number_in};
 use super::tx::claim_id;
 use crate::model::{ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp};
 
@@ -63,10 +63,7 @@ fn walk(
 /// The marker of a message, which may be gone: then it is the one it was
 /// posted with.
 fn marker_of(conn: &Connection, queue: i64, id: MessageId) -> rusqlite::Result<u64> {
-    let (_, number) = id.parts();
-    if i64::try_from(number).is_err() {
-        return Ok(number);
-    }
+    let Some(number) = number_in(id) else { return Ok(u64::MAX) };
     Ok(match body::locate(conn, number)? {
         Some((owner, marker)) if owner == queue => marker,
         _ => number,
@@ -83,10 +80,7 @@ pub fn by_ids(
 ) -> rusqlite::Result<Vec<Message>> {
     let mut slips = Vec::with_capacity(ids.len());
     for &id in ids {
-        let (_, number) = id.parts();
-        if i64::try_from(number).is_err() {
-            continue;
-        }
+        let Some(number) = number_in(id) else { continue };
         let Some((owner, marker)) = body::locate(conn, number)? else { continue };
         if owner != queue {
             continue;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::error::{OpError, OpResult};
 use super::settle::settle;
-use super::slip::{ClientColumn, Place, Slip, take_claimed};
+use super::slip::{ClientColumn, Place, Slip, number_in, take_claimed};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing};
 use crate::model::{
@@ -64,7 +64,7 @@ fn post(
 
 /// Where a message's slip lies.
 fn find(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<(Place, Slip)>> {
-    let (_, number) = id.parts();
+    let Some(number) = number_in(id) else { return Ok(None) };
     let at = |marker| -> OpResult<Option<(Place, Slip)>> {
         for place in Place::ALL {
             if let Some(slip) = place.find(tx.conn, queue, marker)? {
@@ -132,8 +132,8 @@ fn delete_many(
     // Nearly always all are held by one claim, whose row is touched once.
     let mut emptied: Vec<(u64, usize)> = Vec::new();
     for &id in ids {
-        let (created, number) = id.parts();
-        let created = Timestamp::from_seconds(i64::from(created));
+        let Some(number) = number_in(id) else { continue };
+        let created = Timestamp::from_seconds(i64::from(id.parts().0));
         if let Some(claim) = take_claimed(tx.conn, queue, number, created)? {
             body::remove(tx.conn, number)?;
             match emptied.last_mut() {

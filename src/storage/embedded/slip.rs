@@ -95,9 +95,14 @@ impl Place {
         conn.prepare_cached(sql)?.query_row((queue, now.seconds()), |row| row.get(0))
     }
 
-    /// How many slips of all queues have not expired.
+    /// How many slips of all queues have not expired; those of deleted queues
+    /// that were not swept yet do not count.
     pub fn count_all(self, conn: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
-        let sql = per_place!(self, "SELECT count(*) FROM ", " WHERE expires > ?1");
+        let sql = per_place!(
+            self,
+            "SELECT count(*) FROM ",
+            " WHERE expires > ?1 AND queue NOT IN (SELECT queue FROM dropped)"
+        );
         conn.prepare_cached(sql)?.query_row([now.seconds()], |row| row.get(0))
     }
 
@@ -113,8 +118,10 @@ impl Place {
     }
 }
 
-/// Removes the claimed slip at `marker` of a message posted at `created`;
-/// returns the claim that held it, or `None` if there is no such slip.
+/// Removes the claimed slip at `marker` of the message with that number, posted
+/// at `created`; returns the claim that held it, or `None` if there is no such
+/// slip. A message that moved from another queue has a number of its own: it is
+/// not found here.
 pub fn take_claimed(
     conn: &Connection,
     queue: i64,
@@ -122,7 +129,8 @@ pub fn take_claimed(
     created: Timestamp,
 ) -> rusqlite::Result<Option<u64>> {
     let mut statement = conn.prepare_cached(
-        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3 RETURNING claim",
+        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3
+             AND number IS NULL RETURNING claim",
     )?;
     let mut rows = statement.query((queue, marker, created.seconds()))?;
     let claim = rows.next()?.map(|row| row.get(0)).transpose()?;
@@ -182,6 +190,13 @@ impl Slip {
         // Seconds have fitted 32 bits since 1970 and do until 2106.
         MessageId::from_parts(u32::try_from(self.created.seconds()).unwrap_or(0), self.number)
     }
+}
+
+/// The number in a message id, unless it is one that no message here can have:
+/// the file's integers are signed.
+pub fn number_in(id: MessageId) -> Option<u64> {
+    let (_, number) = id.parts();
+    i64::try_from(number).is_ok().then_some(number)
 }
 
 /// A client id as stored: 16 bytes, or text where any text is allowed.

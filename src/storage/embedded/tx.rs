@@ -16,7 +16,8 @@ use crate::storage::Error;
 #[derive(Debug)]
 pub struct State {
     next_number: u64,
-    saved_number: u64,
+    /// Numbers below this are free to use; the file says so.
+    reserved: u64,
     salt: u64,
     next_due: i64,
     generation: u64,
@@ -25,6 +26,15 @@ pub struct State {
     dead_ends: HashMap<i64, u64>,
     /// The runs of `expiry` that may still grow.
     pub runs: Runs,
+}
+
+/// Numbers are reserved on disk this many at a time: a commit seldom has to
+/// write the sequence, and a crash leaves a gap of less than this.
+pub const NUMBER_BLOCK: u64 = 1024;
+
+fn save_sequence(conn: &Connection, next: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE sequence SET next = ?1")?.execute([next])?;
+    Ok(())
 }
 
 /// Marks a queue as having dead slips only when they are this many.
@@ -37,7 +47,7 @@ impl State {
             conn.query_row("SELECT next, salt FROM sequence", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(Self {
             next_number: next,
-            saved_number: next,
+            reserved: next,
             salt: salt.cast_unsigned(),
             next_due: first_due(conn)?,
             generation: 0,
@@ -49,13 +59,18 @@ impl State {
     /// Forgets whatever a rolled back transaction may have changed;
     /// `generation` is the registry's. Numbers that were given out stay used: gaps are allowed, repetition is not.
     pub fn reload(&mut self, conn: &Connection, generation: u64) -> rusqlite::Result<()> {
-        self.saved_number = 0;
+        self.reserved = 0;
         self.generation = generation;
         self.dead_ends.clear();
         self.runs = Runs::default();
         self.next_due = i64::MIN;
         self.next_due = first_due(conn)?;
         Ok(())
+    }
+
+    /// Gives back what was reserved and not used, before the file is closed.
+    pub fn save(&self, conn: &Connection) -> rusqlite::Result<()> {
+        save_sequence(conn, self.next_number)
     }
 
     /// Before this moment, in seconds, no claim ends and no delay passes.
@@ -110,10 +125,10 @@ impl<'c> Tx<'c> {
     /// Saves what the state must not lose; the commit comes next.
     pub fn finish(self) -> rusqlite::Result<Vec<Effect>> {
         self.state.runs.save(self.conn)?;
-        if self.state.saved_number != self.state.next_number {
-            let mut save = self.conn.prepare_cached("UPDATE sequence SET next = ?1")?;
-            save.execute([self.state.next_number])?;
-            self.state.saved_number = self.state.next_number;
+        if self.state.next_number > self.state.reserved {
+            let block = self.state.next_number.next_multiple_of(NUMBER_BLOCK);
+            save_sequence(self.conn, block)?;
+            self.state.reserved = block;
         }
         Ok(self.effects)
     }
@@ -137,8 +152,7 @@ impl<'c> Tx<'c> {
 
     /// The number of a claim, if that is its id.
     pub fn claim_number(&self, id: ClaimId) -> Option<u64> {
-        let (_, number) = id.parts();
-        (self.claim_id(number) == id).then_some(number)
+        claim_number(self.state.salt, id)
     }
 
     /// Makes sure that a queue looked up earlier is still there.
@@ -198,4 +212,11 @@ pub fn claim_id(salt: u64, number: u64) -> ClaimId {
     let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     ClaimId::from_parts(u32::try_from(mixed >> 32).unwrap_or(0), number)
+}
+
+/// See [`Tx::claim_number`]; readers need it too. A number beyond what the file
+/// can hold belongs to no claim.
+pub fn claim_number(salt: u64, id: ClaimId) -> Option<u64> {
+    let (_, number) = id.parts();
+    (claim_id(salt, number) == id && i64::try_from(number).is_ok()).then_some(number)
 }

@@ -26,7 +26,7 @@ mod store;
 mod volume;
 
 pub use harness::{Embedded, Harness, Model};
-pub use store::{Store, bodies, client, key, key_of, metadata, plain, quoted, within};
+pub use store::{Store, bodies, client, everything, key, key_of, metadata, plain, quoted, within};
 
 /// Runs every case on the stores that `$fresh` makes.
 macro_rules! contract {
