@@ -17,8 +17,8 @@ const ONE_MESSAGE: &str = r#"{"messages": [{"body": "hello"}]}"#;
 fn total(address: SocketAddr) -> u64 {
     let (status, body) = request(address, "GET", "/v2/queues/q/stats", "").unwrap();
     assert_eq!(status, 200, "{body}");
-    let stats: Value = serde_json::from_str(&body).unwrap();
-    stats["messages"]["total"].as_u64().unwrap()
+    let counts: Value = serde_json::from_str(&body).unwrap();
+    counts["messages"]["total"].as_u64().unwrap()
 }
 
 /// Words of a command line, as a shell would split them.
@@ -139,7 +139,7 @@ fn greets_with_an_address_a_place_and_a_command_that_works() {
     let (mut headers, mut body) = (String::new(), String::new());
     for pair in words[1..].chunks(2) {
         match pair {
-            [flag, header] if flag == "-H" => headers += &format!("{header}\r\n"),
+            [flag, header] if flag == "-H" => headers = format!("{headers}{header}\r\n"),
             [flag, data] if flag == "-d" => body += data,
             other => panic!("curl is told {other:?}"),
         }
