@@ -42,26 +42,19 @@ impl PostSize {
         self.queue.map_or(self.configured, |queue| queue.min(self.configured))
     }
 
-    /// Checks the size of a post's body.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidRequest`] if `bytes` is more than [`Self::max`].
-    pub fn check(self, bytes: u64) -> Result<()> {
-        if bytes <= self.max() {
-            return Ok(());
-        }
-        let configured = self.configured;
-        let limit = match self.queue {
-            None => format!("Max size {configured}"),
+    /// The sentence for a client whose post is larger than [`Self::max`].
+    #[must_use]
+    pub fn too_large(self) -> String {
+        let (max, configured) = (self.max(), self.configured);
+        match self.queue {
+            None => format!("Message collection size is too large. Max size {max}"),
             Some(queue) => format!(
-                "The max size for current queue is {max}. It is calculated by max size = \
+                "Message collection size is too large. The max size for current queue is {max}. \
+                 It is calculated by max size = \
                  min(max_messages_post_size_config: {configured}, \
-                 max_messages_post_size_queue: {queue}).",
-                max = self.max(),
+                 max_messages_post_size_queue: {queue})."
             ),
-        };
-        Err(Error::InvalidRequest(format!("Message collection size is too large. {limit}")))
+        }
     }
 }
 
