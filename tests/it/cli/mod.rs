@@ -195,6 +195,44 @@ fn a_port_in_use_is_told_and_makes_no_store() {
 }
 
 #[test]
+fn a_store_is_looked_after_beside_its_server() {
+    let data = tempdir().unwrap();
+    let server = Server::start(&data, &[]);
+    for _ in 0..3 {
+        assert_eq!(request(server.address, "POST", MESSAGES, ONE_MESSAGE).unwrap().0, 201);
+    }
+    let uri = storage(data.path());
+    assert!(stdout(&run(&["store", "check", "--storage", &uri]), 0).contains("is sound"));
+    let seen = stdout(&run(&["store", "inspect", "--storage", &uri]), 0);
+    let line = seen.lines().find(|line| line.ends_with("cli / q")).expect("a line per queue");
+    assert_eq!(line.split_whitespace().next(), Some("3"), "three are ready: {seen}");
+
+    let copy = tempdir().unwrap();
+    let file = copy.path().join("nusku.db");
+    let path = file.to_str().unwrap();
+    stdout(&run(&["store", "backup", path, "--storage", &uri]), 0);
+    assert_eq!(run(&["store", "backup", path, "--storage", &uri]).status.code(), Some(1));
+    let second = Server::start(&copy, &[]);
+    assert_eq!(total(second.address), 3, "a backup is a store again");
+}
+
+#[test]
+fn a_damaged_or_missing_store_is_told() {
+    let data = tempdir().unwrap();
+    let uri = storage(data.path());
+    for command in [&["store", "check"][..], &["store", "inspect"], &["store", "backup", "copy"]] {
+        let arguments = [command, &["--storage", &uri]].concat();
+        assert!(refusal(&run(&arguments)).contains("holds no nusku store"), "{command:?}");
+    }
+    std::fs::write(data.path().join("nusku.db"), "not a database, and longer than a header")
+        .unwrap();
+    for arguments in [vec!["store", "check", "--storage", &uri], vec!["--storage", &uri]] {
+        refusal(&run(&arguments));
+    }
+    assert!(refusal(&run(&["store", "check", "--storage", "discard:"])).contains("embedded"));
+}
+
+#[test]
 fn ping_tells_a_server_from_none() {
     let data = tempdir().unwrap();
     let server = Server::start(&data, &[]);
