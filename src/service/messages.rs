@@ -42,19 +42,29 @@ impl PostSize {
         self.queue.map_or(self.configured, |queue| queue.min(self.configured))
     }
 
-    /// The sentence for a client whose post is larger than [`Self::max`].
+    /// Checks the size of a post's body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if `bytes` is more than [`Self::max`].
+    pub fn check(self, bytes: u64) -> Result<()> {
+        if bytes <= self.max() { Ok(()) } else { Err(self.too_large()) }
+    }
+
+    /// What a client is told whose post is larger than [`Self::max`].
     #[must_use]
-    pub fn too_large(self) -> String {
-        let (max, configured) = (self.max(), self.configured);
-        match self.queue {
-            None => format!("Message collection size is too large. Max size {max}"),
+    pub fn too_large(self) -> Error {
+        let configured = self.configured;
+        let limit = match self.queue {
+            None => format!("Max size {configured}"),
             Some(queue) => format!(
-                "Message collection size is too large. The max size for current queue is {max}. \
-                 It is calculated by max size = \
+                "The max size for current queue is {max}. It is calculated by max size = \
                  min(max_messages_post_size_config: {configured}, \
-                 max_messages_post_size_queue: {queue})."
+                 max_messages_post_size_queue: {queue}).",
+                max = self.max(),
             ),
-        }
+        };
+        Error::InvalidRequest(format!("Message collection size is too large. {limit}"))
     }
 }
 

@@ -12,6 +12,7 @@ mod bootstrap;
 mod cli;
 mod config;
 mod contract;
+mod http_v2;
 mod model;
 mod property;
 mod support;

@@ -34,9 +34,9 @@ async fn post(
 ) -> Result<HttpResponse, ApiError> {
     const FAILURE: &str = "Messages could not be enqueued.";
     let size = service.post_size(&queue).await.during(FAILURE)?;
-    let body = body::read(&request, payload, size.max()).await;
-    let too_large = || ApiError::invalid_request(size.too_large());
-    let body = body.map_err(|unread| unread.or_too_large(too_large))?;
+    let body = body::read(&request, payload, size.max()).await.map_err(|unread| {
+        unread.or_too_large(|| ApiError::from_service(size.too_large(), FAILURE))
+    })?;
     let drafts = posted::parse(&body::required(body)?)?;
     let ids = service.post_messages(&queue, &client, drafts).await.during(FAILURE)?;
     let mut answer = wire::json(StatusCode::CREATED, posted_resources(&queue.name, &ids));
