@@ -4,6 +4,8 @@
 //! with one task and with sixty-four, side by side in one run. The raw rate of
 //! durable appends of the same disk is printed first, for scale.
 
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on says so by a panic")]
+
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;

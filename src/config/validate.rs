@@ -115,12 +115,16 @@ fn check_http(http: &HttpSettings) -> Check {
 
 /// Whether this build has a driver for the URI is the bootstrap's business.
 fn check_storage_uri(uri: &str) -> Check {
-    match uri.split_once(':') {
-        None | Some(("embedded", "") | ("", _)) => {
-            Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
-        }
-        Some(_) => Ok(()),
+    let fits = match uri.split_once(':') {
+        Some(("embedded", directory)) => !directory.is_empty(),
+        Some(("discard", rest)) => rest.is_empty(),
+        Some((scheme, _)) => !scheme.is_empty(),
+        None => false,
+    };
+    if fits {
+        return Ok(());
     }
+    Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
 }
 
 fn check_embedded(embedded: &EmbeddedSettings) -> Check {

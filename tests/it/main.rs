@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod bootstrap;
 mod cli;
 mod config;
 mod contract;
