@@ -11,6 +11,8 @@ mod bench;
 mod cli;
 mod config;
 mod contract;
+mod dice;
 mod model;
+mod observers;
 mod property;
 mod support;

@@ -26,7 +26,9 @@ mod store;
 mod volume;
 
 pub use harness::{Embedded, Harness, Model};
-pub use store::{Store, bodies, client, everything, key, key_of, metadata, plain, quoted, within};
+pub use store::{
+    Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
+};
 
 /// Runs every case on the stores that `$fresh` makes.
 macro_rules! contract {
