@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod config;
 mod contract;
+mod crash;
 mod dice;
 mod model;
 mod observers;

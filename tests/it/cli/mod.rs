@@ -1,6 +1,6 @@
 //! The command line and the life of the program, as an operator sees them.
 
-mod program;
+pub mod program;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
