@@ -11,14 +11,19 @@ use super::target::Target;
 /// Most bytes of a name: the prefix and the number must fit in it together.
 const QUEUE_NAME_LENGTH_MAX: usize = 64;
 
-/// Put load on a server and measure how it copes.
-///
-/// At least one of `--producers`, `--consumers`, `--observers`, `--cyclers`
-/// and `--prefill` is needed. Every worker has one connection and sends its
-/// next request when the last one is answered. The turn of a producer is one
-/// post, of an observer one page, of a consumer one claim and the deletion of
-/// what it claimed, of a cycler one post and a consumer's turn.
+/// What every run should be told before its flags.
+const ROLES_EXPLAINED: &str = "\
+At least one of --producers, --consumers, --observers, --cyclers and --prefill is needed. Every \
+worker has one connection and sends its next request when the last one is answered. The turn of a \
+producer is one post, of an observer one page, of a consumer one claim and the deletion of what \
+it claimed, of a cycler one post and a consumer's turn.
+
+Exit code: 0 if all went well, 1 if a request failed or the server is not there, 2 for flags that \
+make no sense.";
+
+/// Flags of `nusku bench`: put load on a server and measure how it copes.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = ROLES_EXPLAINED)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BenchArgs {
     /// Server to load, `http://HOST[:PORT][/PREFIX]`; any v2 server will do.

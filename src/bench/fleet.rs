@@ -47,7 +47,8 @@ pub async fn run(
     let mut conductor = Conductor::new(phase, Arc::clone(plan));
     let mut report = Report::new(plan)?;
     let mut progress = progress.then(|| Progress::new(Instant::now()));
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let second = Duration::from_secs(1);
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + second, second);
     let mut interrupted = pin!(interrupted);
     let (mut connecting, mut running) = (plan.args.threads, plan.args.threads);
     while running > 0 {

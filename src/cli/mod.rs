@@ -15,7 +15,10 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+use actix_web::rt::System;
 use clap::{Parser, Subcommand};
+
+use crate::bench::{self, BenchArgs};
 
 /// A multi-tenant message queuing server with claims, compatible with
 /// OpenStack Zaqar's API v2.
@@ -37,6 +40,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
+    /// Puts load on a server, nusku or another one with the v2 API.
+    Bench(Box<BenchArgs>),
 }
 
 /// Runs the program with the arguments of this process.
@@ -46,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Ping(args) => ping::run(&args),
+        Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }
 }
 

@@ -18,9 +18,10 @@ const PREFIX: &str = "NUSKU_";
 /// The variable that names the settings file when no flag does.
 const FILE_VARIABLE: &str = "NUSKU_CONFIG";
 
-/// Variables with the prefix that set nothing in the server: the second group
-/// steers its tests, which start the server and hand on their environment.
-const NOT_SETTINGS: &[&str] = &[FILE_VARIABLE, "NUSKU_CRASH_ROUNDS", "NUSKU_PROPERTY_CASES"];
+/// Variables with the prefix that set nothing in the server: the others
+/// steer its tests, which start the server and hand on their environment.
+const NOT_SETTINGS: &[&str] =
+    &[FILE_VARIABLE, "NUSKU_CRASH_ROUNDS", "NUSKU_PROPERTY_CASES", "NUSKU_PROPERTY_SEED"];
 
 /// Settings whose values are never printed unless somebody asks for them.
 const SECRETS: &[&str] = &["signed_url.secret_key"];

@@ -186,13 +186,24 @@ fn float(value: f64) -> String {
     }
     let shortest = format!("{value:e}");
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let exponent: i32 = exponent.parse().unwrap_or_default();
+    // Where two shortest texts are equally near, Rust's takes the greater and
+    // Python's the even one; printing to a given precision takes the even one.
     if (-4..16).contains(&exponent) {
-        let fixed = value.to_string();
-        return if fixed.contains('.') { fixed } else { fixed + ".0" };
+        let decimals = usize::try_from(i32::try_from(decimals).unwrap_or(0) - exponent);
+        let decimals = decimals.unwrap_or(0).max(1);
+        return reads_back(format!("{value:.decimals$}"), value).unwrap_or(value.to_string());
     }
+    let even = reads_back(format!("{value:.decimals$e}"), value).unwrap_or_default();
+    let mantissa = even.split_once('e').map_or(mantissa, |(mantissa, _)| mantissa);
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// `text`, if it means exactly `value`.
+fn reads_back(text: String, value: f64) -> Option<String> {
+    (text.parse::<f64>().map(f64::to_bits) == Ok(value.to_bits())).then_some(text)
 }
 
 #[cfg(test)]
@@ -259,6 +270,10 @@ mod tests {
             ("1.5E-7", "1.5e-07"),
             ("123456789012345.6", "123456789012345.6"),
             ("9999999999999998.0", "9999999999999998.0"),
+            ("2035649439357970.25", "2035649439357970.2"),
+            ("9007199254740993.5", "9007199254740994.0"),
+            ("9007199254740992e8", "9.007199254740992e+23"),
+            ("9.5367431640625e-7", "9.5367431640625e-07"),
             ("1e16", "1e+16"),
             ("1.7976931348623157e308", "1.7976931348623157e+308"),
             ("5e-324", "5e-324"),

@@ -107,15 +107,15 @@ impl Service {
         let queues = self.storage.control.queues();
         let stored = queues.metadata(queue).await?;
         let stored = stored.ok_or_else(|| storage::Error::QueueDoesNotExist(queue.clone()))?;
-        let mut changed = Metadata::clone(&stored);
+        let mut updated = Metadata::clone(&stored);
         for change in changes {
-            apply(change, changed.entries_mut())?;
+            apply(change, updated.entries_mut())?;
         }
-        metadata::validate(&changed, &self.limits).map_err(Error::InvalidBody)?;
-        if changed != *stored {
-            queues.set_metadata(queue, &stored, &changed).await?;
+        metadata::validate(&updated, &self.limits).map_err(Error::InvalidBody)?;
+        if updated != *stored {
+            queues.set_metadata(queue, &stored, &updated).await?;
         }
-        Ok(metadata::shown(Some(&changed), &self.limits))
+        Ok(metadata::shown(Some(&updated), &self.limits))
     }
 
     /// Removes a queue and its messages, claimed ones too. A missing queue is

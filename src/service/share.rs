@@ -73,8 +73,8 @@ impl Service {
             ));
         }
         let expires = expires.format(DATE_FORMAT).to_string();
-        let signed = signer.chain_update(signed_text(&paths, &methods, &queue.project, &expires));
-        let signature = hex::hex(&signed.finalize().into_bytes());
+        let mac = signer.chain_update(signed_text(&paths, &methods, &queue.project, &expires));
+        let signature = hex::hex(&mac.finalize().into_bytes());
         Ok(SignedUrl { paths, methods, expires, signature })
     }
 
@@ -90,8 +90,8 @@ impl Service {
         paths.sort();
         methods.sort();
         let date = expires.format(DATE_FORMAT).to_string();
-        let signed = signer.chain_update(signed_text(&paths, &methods, project, &date));
-        signed.verify_slice(&signature).is_ok() && expires > moment(self.now())
+        let mac = signer.chain_update(signed_text(&paths, &methods, project, &date));
+        mac.verify_slice(&signature).is_ok() && expires > moment(self.now())
     }
 
     /// What signs with the secret key; `None` if there is none. An empty key

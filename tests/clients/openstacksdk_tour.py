@@ -2,7 +2,8 @@
 queues, messages and claims.
 
 The SDK makes up a new Client-ID for each call unless it is given one, so its
-listings include what it posted itself.
+listings include what it posted itself. It finds the API by itself, from the
+versions that `GET /` lists.
 """
 
 import uuid
@@ -10,6 +11,7 @@ import uuid
 from checks import Checks, server_url
 from keystoneauth1 import noauth, session
 from openstack import connection, exceptions
+from openstack.message.v2.claim import Claim
 
 URL = server_url()
 
@@ -18,7 +20,7 @@ class NoAuth(noauth.NoAuth):
     """No Keystone, but a project: the SDK sends it as X-PROJECT-ID."""
 
     def __init__(self, project):
-        super().__init__(endpoint=f"{URL}/v2")
+        super().__init__(endpoint=URL)
         self.project = project
 
     def get_project_id(self, session, **kwargs):
@@ -29,8 +31,15 @@ def connect(project):
     return connection.Connection(
         session=session.Session(auth=NoAuth(project)),
         message_api_version="2",
-        message_endpoint_override=f"{URL}/v2",
+        message_endpoint_override=URL,
     ).message
+
+
+def create_claim(message, queue, **attributes):
+    """`message.create_claim` without the connection in the new object: with it,
+    4.22.0 fails on any server, for it reads the claim's id from an attribute
+    that the connection has overwritten."""
+    return Claim.new(queue_name=queue, **attributes).create(message)
 
 
 def queues(check, message, stranger):
@@ -58,17 +67,19 @@ def queues(check, message, stranger):
 
 
 def messages(check, message, stranger):
-    drafts = [{"body": {"number": number}, "ttl": 300} for number in range(15)]
+    drafts = [{"body": {"number": number}, "ttl": 300} for number in range(25)]
     resources = message.post_message("letters", drafts)
     ids = [href.split("/")[-1] for href in resources]
-    check.equal(len(set(ids)), 15, "each message has an id")
+    check.equal(len(set(ids)), 25, "each message has an id")
 
-    # The SDK asks for the page behind the last message's id. A marker is not an
-    # id; such a page is empty, which ends the listing without an error.
+    # The SDK takes the id of the last message it saw for the next page's marker.
     page = list(message.messages("letters"))
-    check.equal([one.id for one in page], ids[:10], "one page, in order")
-    check.equal([one.body for one in page], [one["body"] for one in drafts[:10]], "bodies")
-    check.equal(len(list(message.messages("letters", limit=4))), 4, "a page of 4")
+    check.equal([one.id for one in page], ids, "messages over several pages")
+    check.equal([one.body for one in page], [one["body"] for one in drafts], "bodies")
+    pages = list(message.messages("letters", limit=4))
+    check.equal([one.id for one in pages], ids, "pages of 4")
+    first = list(message.messages("letters", limit=4, paginated=False))
+    check.equal([one.id for one in first], ids[:4], "one page")
     check.equal(page[0].ttl, 300, "ttl")
     check.equal(list(stranger.messages("letters")), [], "another project sees none")
 
@@ -82,12 +93,12 @@ def messages(check, message, stranger):
     )
     message.delete_message("letters", ids[12])  # again: no error
     check.raises(
-        exceptions.BadRequestException,
+        KeyError,  # the SDK looks for the resources of a refused post
         lambda: message.post_message("letters", [{"body": 1, "ttl": 1}]),
         "ttl too short",
     )
     check.raises(
-        exceptions.BadRequestException,
+        KeyError,  # and for the messages of a refused page
         lambda: list(message.messages("letters", limit=21)),
         "a page of 21",
     )
@@ -96,7 +107,7 @@ def messages(check, message, stranger):
 
 def claims(check, message):
     message.post_message("work", [{"body": number, "ttl": 300} for number in range(5)])
-    claim = message.create_claim("work", ttl=120, grace=60, limit=3)
+    claim = create_claim(message, "work", ttl=120, grace=60, limit=3)
     check.equal(len(claim.id), 24, "the claim id comes from the location")
     # The SDK puts the limit into the body, where the API does not look.
     check.equal([one["body"] for one in claim.messages], [0, 1, 2, 3, 4], "the oldest")
@@ -119,7 +130,7 @@ def claims(check, message):
     message.delete_message("work", first, claim=claim.id)
     check.equal(len(message.get_claim("work", claim.id).messages), 4, "deleted with its claim")
 
-    nothing = message.create_claim("work", ttl=60, grace=60)
+    nothing = create_claim(message, "work", ttl=60, grace=60)
     check.equal(nothing.id, None, "nothing is left to claim")
     message.delete_claim("work", claim.id)
     message.delete_claim("work", claim.id)  # again: no error
@@ -128,7 +139,7 @@ def claims(check, message):
         lambda: message.get_claim("work", claim.id),
         "a released claim is gone",
     )
-    again = message.create_claim("work", ttl=60, grace=60)
+    again = create_claim(message, "work", ttl=60, grace=60)
     check.equal([one["body"] for one in again.messages], [1, 2, 3, 4], "released")
     message.delete_queue("work")
 

@@ -121,40 +121,58 @@ url() { echo "http://127.0.0.1:${port[$1]}"; }
 # rss NAME: resident memory of the server, in MiB.
 rss() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 
+# cpu_seconds NAME: what the server has used of the processors so far.
+cpu_seconds() {
+  awk -v hertz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hertz }' \
+    "/proc/${pid[$1]}/stat"
+}
+
 # rss_peak NAME: the most it ever was, in MiB.
 rss_peak() { awk '/^VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 
 # ------------------------------------------------------------- generators
 
-# wrk_on PART VARIANT NAME SCRIPT ARG...: wrk against server NAME; records
-# requests/s and latencies. Fails loudly if a single request failed.
+# wrk_on PART VARIANT NAME ARG...: wrk against server NAME with the arguments of
+# load.lua; records requests/s and latencies, and what a request costs the
+# server. Fails loudly if a single request failed.
 wrk_on() {
-  local part=$1 variant=$2 name=$3 script=$4 result
-  shift 4
-  result=$(wrk -t1 -c"$CONNS" -d"${SECONDS_EACH}s" -s "tools/bench/$script" \
+  local part=$1 variant=$2 name=$3 result before
+  shift 3
+  before=$(cpu_seconds "$name")
+  result=$(wrk -t1 -c"$CONNS" -d"${SECONDS_EACH}s" -s tools/bench/load.lua \
     "$(url "$name")" -- "$@" | awk '$1 == "RESULT"')
-  local mark rate errors p50 p95 p99 max
-  read -r mark rate errors p50 p95 p99 max <<<"$result"
+  local mark rate errors p50 p99 max
+  read -r mark rate errors p50 p99 max <<<"$result"
   [[ $mark == RESULT ]] || die "wrk gave no result for $part $variant"
   [[ $errors == 0 ]] || die "$errors requests of $part $variant failed"
   record "$part" "$variant" "requests/s" "$rate"
   record "$part" "$variant" "p50 ms" "$p50"
   record "$part" "$variant" "p99 ms" "$p99"
   record "$part" "$variant" "max ms" "$max"
+  record "$part" "$variant" "server CPU us/request" "$(awk -v used="$(cpu_seconds "$name")" \
+    -v before="$before" -v requests="$rate" -v seconds="$SECONDS_EACH" \
+    'BEGIN { printf "%.2f", (used - before) * 1e6 / (requests * seconds) }')"
 }
 
 # bench_on PART VARIANT NAME FLAG...: nusku bench against server NAME; records
-# every operation. nusku bench itself fails if a single request did.
+# every operation, and what a request costs the server. nusku bench itself
+# fails if a single request did.
 bench_on() {
-  local part=$1 variant=$2 name=$3 json
+  local part=$1 variant=$2 name=$3 json before used
   shift 3
-  json=$("$NUSKU" bench --url "$(url "$name")" --project "$PROJECT" --json "$@") ||
+  before=$(cpu_seconds "$name")
+  json=$("$NUSKU" bench --url "$(url "$name")" --project "$PROJECT" --no-clean --json "$@") ||
     die "nusku bench failed in $part $variant: $json"
-  jq -r --arg part "$part" --arg variant "$variant" '.operations[]
-    | .operation as $o
-    | [["requests/s", .requests_per_second], ["messages/s", .messages_per_second],
-       ["p50 ms", .latency_ms.p50], ["p99 ms", .latency_ms.p99], ["max ms", .latency_ms.max]][]
-    | [$part, $variant, "\($o) \(.[0])", .[1]] | @tsv' <<<"$json" >>"$OUT/results.tsv"
+  used=$(cpu_seconds "$name")
+  jq -r --arg part "$part" --arg variant "$variant" --argjson used "$used" \
+    --argjson before "$before" '
+    (.operations[] | .operation as $operation
+      | [["requests/s", .requests_per_second], ["messages/s", .messages_per_second],
+         ["p50 ms", .latency_ms.p50], ["p99 ms", .latency_ms.p99], ["max ms", .latency_ms.max]][]
+      | [$part, $variant, "\($operation) \(.[0])", .[1]]),
+    [$part, $variant, "server CPU us/request",
+     ($used - $before) * 1e6 / ([.operations[] | .requests + .empty] | add)]
+    | @tsv' <<<"$json" >>"$OUT/results.tsv"
 }
 
 # fill NAME FLAG...: puts messages into server NAME.
@@ -180,8 +198,8 @@ disk_floor() {
 # record PART VARIANT METRIC VALUE
 record() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$OUT/results.tsv"; }
 
-# table PART BASE: a row for each variant and metric: the median, the least and
-# the most, and the median's ratio to that of variant BASE.
+# table PART BASE: a column for each variant, BASE first, a row for each figure:
+# the median of the rounds (least - most), and its ratio to that of BASE.
 table() {
   awk -F'\t' -v part="$1" -v base="$2" '
     function sorted(text, values,   n, i, j, swap) {
@@ -192,31 +210,37 @@ table() {
         }
       return n
     }
-    function median(values, n) {
+    function median(text,   values, n) {
+      n = sorted(text, values)
       return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
     }
     function figure(value) {
       return value >= 100 ? sprintf("%.0f", value) : sprintf("%.3g", value)
     }
+    function cell(variant, name,   text, values, n, middle, other, ratio) {
+      text = all[variant, name]
+      if (text == "") return "-"
+      middle = median(text)
+      n = sorted(text, values)
+      if (variant != base && (base, name) in all) {
+        other = median(all[base, name])
+        ratio = other > 0 ? sprintf(", **x %.2f**", middle / other) : ""
+      }
+      return figure(middle) " (" figure(values[1]) " - " figure(values[n]) ")" ratio
+    }
     $1 == part {
-      key = $2 FS $3
-      if (!(key in all)) order[++keys] = key
-      all[key] = all[key] " " $4
+      if (!($2 in seen_variant)) { seen_variant[$2]; if ($2 != base) variants[++columns] = $2 }
+      if (!($3 in seen_name)) { seen_name[$3]; names[++rows] = $3 }
+      all[$2, $3] = all[$2, $3] " " $4
     }
     END {
-      print "| variant | figure | median | least | most | to " base " |"
-      print "|---|---|---:|---:|---:|---:|"
-      for (k = 1; k <= keys; k++) {
-        split(order[k], name, FS)
-        n = sorted(all[order[k]], values)
-        middle = median(values, n)
-        ratio = "-"
-        if ((base FS name[2]) in all) {
-          m = sorted(all[base FS name[2]], others)
-          if (median(others, m) > 0) ratio = sprintf("%.2f", middle / median(others, m))
-        }
-        printf "| %s | %s | %s | %s | %s | %s |\n", name[1], name[2],
-          figure(middle), figure(values[1]), figure(values[n]), ratio
+      head = "| | " base " |"; rule = "|---|---:|"
+      for (c = 1; c <= columns; c++) { head = head " " variants[c] " |"; rule = rule "---:|" }
+      print head; print rule
+      for (r = 1; r <= rows; r++) {
+        line = "| " names[r] " | " cell(base, names[r]) " |"
+        for (c = 1; c <= columns; c++) line = line " " cell(variants[c], names[r]) " |"
+        print line
       }
     }' "$OUT/results.tsv"
 }

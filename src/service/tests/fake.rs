@@ -153,7 +153,9 @@ impl QueueController for Fake {
         let mut queues = self.queues.lock().unwrap();
         let stored = queues.get_mut(queue).ok_or(Error::QueueDoesNotExist(queue.clone()))?;
         if count_down(&self.changes) {
-            Arc::make_mut(stored).entries_mut().insert("somebody".to_owned(), json!("else"));
+            let entries = Arc::make_mut(stored).entries_mut();
+            let times = entries.get("changes").and_then(Value::as_u64).unwrap_or(0);
+            entries.insert("changes".to_owned(), json!(times + 1));
         }
         if **stored != *expected {
             return Err(Error::MetadataChanged(queue.clone()));

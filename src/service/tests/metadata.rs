@@ -66,7 +66,14 @@ fn values_out_of_range() {
         ),
         (
             "_default_message_delay",
-            [json!(-1), json!(901), json!(i64::MAX), json!(i64::MIN), json!(-900), json!(1 << 32)],
+            [
+                json!(-1),
+                json!(901),
+                json!(i64::MAX),
+                json!(i64::MIN),
+                json!(-900),
+                json!(4_294_967_296_i64),
+            ],
             "The TTL can not exceed 900 seconds, and must be at least 0 seconds long.",
         ),
     ] {

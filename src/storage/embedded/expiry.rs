@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::error::OpResult;
 use super::slip::Place;
-use super::tx::Tx;
+use super::tx::{NUMBER_BLOCK, Tx};
 use crate::model::Timestamp;
 use crate::storage::Collected;
 
@@ -44,7 +44,9 @@ struct Run {
     first: u64,
     last: u64,
     count: u64,
-    dirty: bool,
+    /// The file says that the run goes up to here, or nothing yet if 0. It is
+    /// told in blocks, for a run may cover messages that are not its own.
+    told: u64,
 }
 
 impl Runs {
@@ -61,14 +63,14 @@ impl Runs {
     /// Writes what has changed.
     pub fn save(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         let open = self.posted.iter_mut().chain(&mut self.stretched);
-        for (&slot, run) in open.filter(|(_, run)| run.dirty) {
-            run.dirty = false;
+        for (&slot, run) in open.filter(|(_, run)| run.told < run.last) {
+            run.told = (run.last + 1).next_multiple_of(NUMBER_BLOCK) - 1;
             self.unsaved.push((slot, *run));
         }
         if !self.unsaved.is_empty() {
             let mut save = conn.prepare_cached(SAVE_RUN)?;
             for (slot, run) in self.unsaved.drain(..) {
-                save.execute((slot, run.first, run.last))?;
+                save.execute((slot, run.first, run.told))?;
             }
         }
         for runs in [&mut self.posted, &mut self.stretched] {
@@ -87,17 +89,17 @@ fn enter(
     expires: Timestamp,
 ) {
     let slot = slot_of(expires);
-    let fresh = Run { first: number, last: number, count: 1, dirty: true };
+    let fresh = Run { first: number, last: number, count: 1, told: 0 };
     let run = runs.entry(slot).or_insert(fresh);
     if number <= run.last && number >= run.first {
         return;
     }
     let dense = number > run.last && number - run.first < (run.count + 1) * SPARSENESS_MAX;
     if dense {
-        *run = Run { last: number, count: run.count + 1, dirty: true, ..*run };
+        *run = Run { last: number, count: run.count + 1, ..*run };
     } else {
-        if run.dirty {
-            full.push((slot, *run));
+        if run.told < run.last {
+            full.push((slot, Run { told: run.last, ..*run }));
         }
         *run = fresh;
     }
@@ -201,7 +203,7 @@ mod tests {
             }
         }
         runs.save(&conn).unwrap();
-        assert_eq!(saved(&conn), [(61, 10, 1009)]);
+        assert_eq!(saved(&conn), [(61, 10, 1023)]);
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
         }
         runs.stretched(1, Timestamp::from_seconds(60));
         runs.save(&conn).unwrap();
-        assert_eq!(saved(&conn), [(1, 1, 3), (1, 500, 500), (1, 1000, 1001)]);
+        assert_eq!(saved(&conn), [(1, 1, 1023), (1, 500, 1023), (1, 1000, 1001)]);
     }
 
     #[test]

@@ -23,7 +23,8 @@
 //!   thousand posts with one ttl cost one row, not a thousand.
 //! * `queue`: the records, by a number that is never used twice. Deleting a
 //!   queue moves its number to `dropped`; the collector sweeps its messages.
-//! * `sequence`: the next number, one row, saved with each commit.
+//! * `sequence`: the next number nobody has used, one row. Reserved in blocks,
+//!   as the runs of `expiry` are, so that most commits touch neither.
 //!
 //! # Changing the layout
 //!

@@ -16,7 +16,8 @@ use crate::storage::Error;
 #[derive(Debug)]
 pub struct State {
     next_number: u64,
-    saved_number: u64,
+    /// Numbers below this are free to use; the file says so.
+    reserved: u64,
     salt: u64,
     next_due: i64,
     generation: u64,
@@ -25,6 +26,15 @@ pub struct State {
     dead_ends: HashMap<i64, u64>,
     /// The runs of `expiry` that may still grow.
     pub runs: Runs,
+}
+
+/// Numbers are reserved on disk this many at a time: a commit seldom has to
+/// write the sequence, and a crash leaves a gap of less than this.
+pub const NUMBER_BLOCK: u64 = 1024;
+
+fn save_sequence(conn: &Connection, next: u64) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE sequence SET next = ?1")?.execute([next])?;
+    Ok(())
 }
 
 /// Marks a queue as having dead slips only when they are this many.
@@ -37,7 +47,7 @@ impl State {
             conn.query_row("SELECT next, salt FROM sequence", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(Self {
             next_number: next,
-            saved_number: next,
+            reserved: next,
             salt: salt.cast_unsigned(),
             next_due: first_due(conn)?,
             generation: 0,
@@ -49,13 +59,18 @@ impl State {
     /// Forgets whatever a rolled back transaction may have changed;
     /// `generation` is the registry's. Numbers that were given out stay used: gaps are allowed, repetition is not.
     pub fn reload(&mut self, conn: &Connection, generation: u64) -> rusqlite::Result<()> {
-        self.saved_number = 0;
+        self.reserved = 0;
         self.generation = generation;
         self.dead_ends.clear();
         self.runs = Runs::default();
         self.next_due = i64::MIN;
         self.next_due = first_due(conn)?;
         Ok(())
+    }
+
+    /// Gives back what was reserved and not used, before the file is closed.
+    pub fn save(&self, conn: &Connection) -> rusqlite::Result<()> {
+        save_sequence(conn, self.next_number)
     }
 
     /// Before this moment, in seconds, no claim ends and no delay passes.
@@ -110,10 +125,10 @@ impl<'c> Tx<'c> {
     /// Saves what the state must not lose; the commit comes next.
     pub fn finish(self) -> rusqlite::Result<Vec<Effect>> {
         self.state.runs.save(self.conn)?;
-        if self.state.saved_number != self.state.next_number {
-            let mut save = self.conn.prepare_cached("UPDATE sequence SET next = ?1")?;
-            save.execute([self.state.next_number])?;
-            self.state.saved_number = self.state.next_number;
+        if self.state.next_number > self.state.reserved {
+            let block = self.state.next_number.next_multiple_of(NUMBER_BLOCK);
+            save_sequence(self.conn, block)?;
+            self.state.reserved = block;
         }
         Ok(self.effects)
     }

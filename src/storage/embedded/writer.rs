@@ -170,6 +170,9 @@ impl Loop {
                 break;
             }
         }
+        if let Err(error) = self.state.save(&self.conn) {
+            tracing::warn!(%error, "unused numbers could not be given back");
+        }
         // What is in the log is safe; this only makes the next start shorter.
         if let Err(error) = checkpoint(&self.conn, "TRUNCATE") {
             tracing::warn!(%error, "the last checkpoint failed; the log is read at the next start");

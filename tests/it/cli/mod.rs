@@ -321,7 +321,7 @@ fn a_request_has_a_log_line_for_machines() {
     assert!(line["request.id"].as_str().unwrap().starts_with("req-"), "{line:?}");
     assert_eq!(line["project.id"], "cli");
     assert_eq!(line["http.method"], "POST");
-    assert_eq!(line["http.route"], "/v2/queues/{queue_name}/messages");
+    assert_eq!(line["http.route"], "/v2/queues/{queue}/messages");
     assert_eq!(line["http.status"], 201);
     assert!(line["duration.us"].is_u64(), "{line:?}");
     assert_eq!(line["level"], "INFO");
@@ -336,7 +336,7 @@ fn a_request_has_a_log_line_for_people() {
     for part in ["request.id=\"req-", "project.id=\"cli\"", "http.status=201", "duration.us="] {
         assert!(lines[0].contains(part), "{part} in {}", lines[0]);
     }
-    assert!(lines[0].contains("http.route=\"/v2/queues/{queue_name}/messages\""), "{}", lines[0]);
+    assert!(lines[0].contains("http.route=\"/v2/queues/{queue}/messages\""), "{}", lines[0]);
     assert!(!log.contains('\u{1b}'), "no colours into a file");
 }
 

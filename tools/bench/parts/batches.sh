@@ -14,22 +14,22 @@ measure_part() {
 batches_on() {
   local variant=$1 uri=$2
   start batches "$uri"
-  wrk_on post10 "$variant" batches post.lua post10 10 1024
+  wrk_on post10 "$variant" batches /v2/queues/bench/messages 10 1024
   stop batches
 
   # Enough messages that no claim comes back short.
   start batches "$uri"
-  bench_on work "$variant" batches --consumers "$CONNS" --claim-limit 10 \
-    --prefill $((CYCLES * 10 + CONNS * 20)) --requests "$CYCLES" --no-clean
+  fill batches --prefill $((CYCLES * 10 + CONNS * 20))
+  bench_on work "$variant" batches --consumers "$CONNS" --claim-limit 10 --requests "$CYCLES"
   stop batches
 }
 
 report_part() {
   echo "## (b) Posts of ten messages of 1 KiB"
   echo
-  table post10 discard
+  table post10 embedded
   echo
   echo "Claims of ten messages, each followed by their deletion by ids:"
   echo
-  table work discard
+  table work embedded
 }

@@ -14,7 +14,7 @@ measure_part() {
     say "round $round of $ROUNDS"
     for name in empty deep drained; do
       bench_on depth "$(depth_variant "$name")" "$name" --cyclers "$CONNS" --batch 10 \
-        --claim-limit 10 --duration "$SECONDS_EACH" --rest 0 --no-clean
+        --claim-limit 10 --duration "$SECONDS_EACH" --rest 0
     done
   done
   for name in empty deep drained; do

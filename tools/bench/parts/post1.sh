@@ -20,12 +20,12 @@ post_to() {
   local variant=$1
   shift
   start post1 "$@"
-  wrk_on post1 "$variant" post1 post.lua bench 1 1024
+  wrk_on post1 "$variant" post1 /v2/queues/bench/messages 1 1024
   stop post1
 }
 
 report_part() {
   echo "## (a) Posts of one message of 1 KiB"
   echo
-  table post1 discard
+  table post1 embedded
 }

@@ -14,7 +14,7 @@ measure_part() {
     random_posts few 10
     random_posts many "$QUEUES"
     for name in few many; do
-      wrk_on queue_list "$(queues_variant "$name")" "$name" get.lua \
+      wrk_on queue_list "$(queues_variant "$name")" "$name" \
         '/v2/queues?limit=5&marker=nusku-bench-4'
     done
   done
@@ -24,7 +24,7 @@ measure_part() {
 
 random_posts() {
   bench_on queues "$(queues_variant "$1")" "$1" --producers "$CONNS" --queues "$2" \
-    --spread random --duration "$SECONDS_EACH" --no-clean
+    --spread random --duration "$SECONDS_EACH"
 }
 
 queues_variant() {
