@@ -17,3 +17,4 @@ mod model;
 mod observers;
 mod property;
 mod support;
+mod tidy;
