@@ -1,5 +1,6 @@
 //! What a run is asked to do: the flags, and the plan made of them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::target::Target;
+
+/// What `--rate` may be: from a turn in a quarter of an hour to one a microsecond.
+const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
+
+/// Most bytes of message bodies in a post, far more than any server takes.
+const POST_BYTES_MAX: u64 = 64 << 20;
 
 /// Most bytes of a name: the prefix and the number must fit in it together.
 const QUEUE_NAME_LENGTH_MAX: usize = 64;
@@ -217,6 +224,11 @@ impl Plan {
         if plan.args.timeout.is_zero() {
             return Err("--timeout must be more than 0".into());
         }
+        if u64::from(plan.args.batch) * u64::from(plan.args.message_size) > POST_BYTES_MAX {
+            return Err(format!(
+                "--batch times --message-size must be {POST_BYTES_MAX} bytes at most"
+            ));
+        }
         Ok(plan)
     }
 
@@ -286,8 +298,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
-        _ => Err("a number above 0 is expected".into()),
+        Ok(rate) if RATES.contains(&rate) => Ok(rate),
+        _ => Err(format!("a number from {} to {} is expected", RATES.start(), RATES.end())),
     }
 }
 
@@ -346,6 +358,9 @@ mod tests {
             ("--producers 1 --batch 0", "--batch"),
             ("--producers 1 --message-size 1", "--message-size"),
             ("--producers 1 --rate 0", "--rate"),
+            ("--producers 1 --rate 1e-9", "--rate"),
+            ("--producers 1 --rate inf", "--rate"),
+            ("--producers 1 --batch 100000", "--batch"),
             ("--producers 1 --duration=-1", "--duration"),
             ("--producers 1 --url https://127.0.0.1", "http://"),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! It knows the API from the outside only and shares no code with the server,
 //! so that neither can hide the other's mistakes. [`args`] says what can be
-//! asked for, [`worker`] is what one connection does, [`fleet`] runs many,
+//! asked for, `worker` is what one connection does, `fleet` runs many,
 //! [`tally`] counts and [`report`] tells.
 //!
 //! Client and server usually share one machine here, so the generator is
@@ -27,6 +27,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
 
 pub use args::BenchArgs;
 use args::Plan;
@@ -80,22 +83,29 @@ pub async fn measure(
 ) -> Result<Report, String> {
     let requests = Requests::new(plan);
     setup::greet(plan, &requests).await?;
-    let mut interrupted = std::pin::pin!(interrupted);
+    // Fused: it may be asked again after it came true.
+    let mut interrupted = std::pin::pin!(interrupted.fuse());
+    let mut filled = None;
     if plan.args.prefill > 0 {
         note(progress, &format!("filling in {} messages", plan.args.prefill));
+        let began = Instant::now();
         tokio::select! {
-            filled = setup::fill(plan, &requests) => filled?,
+            done = setup::fill(plan, &requests) => done?,
             () = &mut interrupted => return Err("interrupted while filling the queues".into()),
         }
+        filled = Some(began.elapsed());
     }
-    let report = fleet::run(plan, &requests, interrupted, progress)
+    let mut report = fleet::run(plan, &requests, interrupted.as_mut(), progress)
         .await
         .map_err(|fault| format!("the load generator cannot go on: {fault}"))?;
+    report.filled = filled.map(|elapsed| (plan.args.prefill, elapsed));
     if !plan.args.no_clean {
         note(progress, "deleting the queues");
-        let left = setup::clean(plan, &requests).await;
-        if left > 0 {
-            eprintln!("nusku bench: {left} queues could not be deleted");
+        tokio::select! {
+            left = setup::clean(plan, &requests) => if left > 0 {
+                eprintln!("nusku bench: {left} queues could not be deleted");
+            },
+            () = &mut interrupted => eprintln!("nusku bench: not all queues were deleted"),
         }
     }
     Ok(report)

@@ -17,6 +17,8 @@ pub struct Report {
     pub url: String,
     /// Connections of each role, in the order of [`Role::ALL`].
     pub connections: [usize; Role::ALL.len()],
+    /// How many messages were put in before, and how long that took.
+    pub filled: Option<(u64, Duration)>,
     /// From the beginning of the measurement to the last answer.
     pub elapsed: Duration,
     /// Whether the user ended it early.
@@ -35,6 +37,7 @@ impl Report {
         Ok(Self {
             url: plan.args.url.clone(),
             connections: Role::ALL.map(|role| plan.workers(role)),
+            filled: None,
             elapsed: Duration::ZERO,
             interrupted: false,
             tally: Tally::new().map_err(io::Error::other)?,
@@ -82,6 +85,10 @@ impl Report {
                 writeln!(text, "{role} {operation} failed with {failure}: {count} times").ok();
             }
         }
+        if let Some((messages, elapsed)) = self.filled {
+            let seconds = elapsed.as_secs_f64();
+            writeln!(text, "{messages} messages filled in within {seconds:.2} s").ok();
+        }
         writeln!(
             text,
             "{:.2} s measured{}, {} connections, {} reconnects",
@@ -106,6 +113,9 @@ impl Report {
             self.tally.rows().map(|(role, operation, figures)| self.row(role, operation, figures));
         json!({
             "url": self.url,
+            "filled": self.filled.map(|(messages, elapsed)| {
+                json!({"messages": messages, "seconds": elapsed.as_secs_f64()})
+            }),
             "elapsed_seconds": self.elapsed.as_secs_f64(),
             "interrupted": self.interrupted,
             "connections": connections,
@@ -155,6 +165,7 @@ mod tests {
         Report {
             url: "http://127.0.0.1:1".into(),
             connections: [0, 2, 0, 0],
+            filled: Some((300, Duration::from_secs(3))),
             elapsed: Duration::from_secs(2),
             interrupted: true,
             tally,
@@ -173,16 +184,18 @@ mod tests {
         assert_eq!(lines[1][9..], ["1", "0"]);
         assert_eq!(lines[2][..5], ["consumer", "delete", "1", "0.5", "5.0"]);
         assert_eq!(lines[3].join(" "), "consumer delete failed with 503: 1 times");
+        assert_eq!(lines[4].join(" "), "300 messages filled in within 3.00 s");
         assert_eq!(
-            lines[4].join(" "),
+            lines[5].join(" "),
             "2.00 s measured (interrupted), 2 connections, 0 reconnects"
         );
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 6);
     }
 
     #[test]
     fn the_json_has_the_same_figures() {
         let json = report().json();
+        assert_eq!(json["filled"], serde_json::json!({"messages": 300, "seconds": 3.0}));
         assert_eq!(json["elapsed_seconds"], 2.0);
         assert_eq!(json["interrupted"], true);
         assert_eq!(json["connections"]["consumer"], 2);

@@ -10,6 +10,7 @@ mod logging;
 mod ping;
 mod serve;
 mod settings;
+mod store;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -38,6 +39,9 @@ enum Command {
     /// Tells about the settings.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Looks after the embedded store
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Store(command) => store::run(&command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

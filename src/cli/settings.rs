@@ -35,6 +35,11 @@ pub(super) struct SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// For a command that only looks for a store.
+    pub(super) fn for_store(config: Option<PathBuf>, storage: Option<String>) -> Self {
+        Self { config, storage, ..Self::default() }
+    }
+
     /// The settings in force.
     pub(super) fn load(&self) -> Result<Settings, ConfigError> {
         Settings::load(&Sources::of_process(self.config.clone(), self.flags()))

@@ -48,9 +48,12 @@ impl PostSize {
     ///
     /// [`Error::InvalidRequest`] if `bytes` is more than [`Self::max`].
     pub fn check(self, bytes: u64) -> Result<()> {
-        if bytes <= self.max() {
-            return Ok(());
-        }
+        if bytes <= self.max() { Ok(()) } else { Err(self.too_large()) }
+    }
+
+    /// What a client is told whose post is larger than [`Self::max`].
+    #[must_use]
+    pub fn too_large(self) -> Error {
         let configured = self.configured;
         let limit = match self.queue {
             None => format!("Max size {configured}"),
@@ -61,7 +64,7 @@ impl PostSize {
                 max = self.max(),
             ),
         };
-        Err(Error::InvalidRequest(format!("Message collection size is too large. {limit}")))
+        Error::InvalidRequest(format!("Message collection size is too large. {limit}"))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::check::{MESSAGE_TTL_MIN, message_ttl_sentence, within};
 use super::messages::PostSize;
+use super::python::{integer, is_falsy};
 use super::retry_policy;
 use crate::config::Limits;
 use crate::model::{DeadLetter, Metadata, QueueName};
@@ -133,26 +134,6 @@ fn check_encryption(value: &Value) -> Result<(), String> {
         )),
         value if is_falsy(value) => Ok(()),
         _ => Err(format!("{ENABLE_ENCRYPT_MESSAGES} must be boolean.")),
-    }
-}
-
-/// Whether Python takes the value for false; null is.
-pub(super) fn is_falsy(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(value) => !value,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
-    }
-}
-
-/// The value as an integer; Python takes `true` and `false` for 1 and 0.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Bool(value) => Some((*value).into()),
-        value => value.as_i64(),
     }
 }
 

@@ -1,8 +1,31 @@
-//! How Python prints texts and collections of texts, and which texts it takes
-//! for integers: some of Zaqar's sentences contain such prints, and clients may
-//! compare them.
+//! Python's view of values: what it prints, what it takes for an integer or for
+//! false. Zaqar's rules and sentences rest on it, and clients may compare them.
 
 use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// Whether the value counts as false: null, `false`, 0 and what is empty do.
+#[must_use]
+pub fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+    }
+}
+
+/// The value as an integer; `true` and `false` count as 1 and 0, a float never.
+#[must_use]
+pub fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Bool(value) => Some((*value).into()),
+        value => value.as_i64(),
+    }
+}
 
 /// A text as Python's `repr` prints it: `'x'`, or `"it's"`.
 ///
@@ -59,7 +82,7 @@ pub fn set<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 /// shortest form: blanks around it, a sign and single `_` between digits are
 /// fine. `None` if it reads none.
 #[must_use]
-pub fn integer(text: &str) -> Option<String> {
+pub fn integer_text(text: &str) -> Option<String> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -82,7 +105,9 @@ fn joined<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{integer, list, repr, set};
+    use serde_json::{Value, json};
+
+    use super::{integer, integer_text, is_falsy, list, repr, set};
 
     #[test]
     fn texts_print_as_in_python() {
@@ -109,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_those_of_python() {
+    fn texts_that_are_integers() {
         for (text, number) in [
             ("0", "0"),
             ("-00", "0"),
@@ -117,10 +142,32 @@ mod tests {
             ("-1_000", "-1000"),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
         ] {
-            assert_eq!(integer(text).as_deref(), Some(number));
+            assert_eq!(integer_text(text).as_deref(), Some(number));
         }
         for odd in ["", "-", "1.5", "1__0", "_1", "1_", "+-1", "0x1", "2030-01-01", "٣"] {
-            assert_eq!(integer(odd), None, "{odd}");
+            assert_eq!(integer_text(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_false_and_values_that_are_integers() {
+        for (value, falsy, number) in [
+            (Value::Null, true, None),
+            (json!(false), true, Some(0)),
+            (json!(true), false, Some(1)),
+            (json!(0), true, Some(0)),
+            (json!(-0.0), true, None),
+            (json!(1.0), false, None),
+            (json!(i64::MIN), false, Some(i64::MIN)),
+            (json!(u64::MAX), false, None),
+            (json!(""), true, None),
+            (json!("0"), false, None),
+            (json!([]), true, None),
+            (json!([0]), false, None),
+            (json!({}), true, None),
+            (json!({"": 0}), false, None),
+        ] {
+            assert_eq!((is_falsy(&value), integer(&value)), (falsy, number), "{value}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::metadata::{integer, is_falsy};
+use super::python::{integer, is_falsy};
 
 /// The delays, in seconds, of a policy that does not name them.
 const MINIMUM_DELAY_DEFAULT: i64 = 5;

@@ -121,7 +121,7 @@ fn paths(queue: &QueueKey, mut names: Vec<String>) -> Result<Vec<String>> {
 /// Reads the end of a permission. A number is refused even where it could be
 /// read as a year or a date: in Zaqar it once meant seconds.
 fn end_of_permission(text: &str) -> Result<NaiveDateTime> {
-    if let Some(number) = python::integer(text).filter(|number| number != "0") {
+    if let Some(number) = python::integer_text(text).filter(|number| number != "0") {
         return Err(Error::InvalidRequest(format!(
             "`expires` should be date format, for example 2016-01-01T00:00:00, \
              not integer value: {number}"

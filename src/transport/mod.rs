@@ -1,3 +1,4 @@
 //! The front ends: one folder per wire protocol. Each calls the service only.
 
+pub mod auth;
 pub mod http;

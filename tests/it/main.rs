@@ -13,6 +13,7 @@ mod config;
 mod contract;
 mod crash;
 mod dice;
+mod http_v2;
 mod model;
 mod observers;
 mod property;

@@ -175,12 +175,13 @@ bench_on() {
     | @tsv' <<<"$json" >>"$OUT/results.tsv"
 }
 
-# fill NAME FLAG...: puts messages into server NAME.
+# fill NAME FLAG...: puts messages into server NAME, or works on them, without
+# recording it; prints the report.
 fill() {
   local name=$1
   shift
-  "$NUSKU" bench --url "$(url "$name")" --project "$PROJECT" --no-clean --json "$@" >/dev/null ||
-    die "could not fill server $name"
+  "$NUSKU" bench --url "$(url "$name")" --project "$PROJECT" --no-clean --json "$@" ||
+    die "could not prepare server $name"
 }
 
 # disk_floor PART: what the disk does without any server.

@@ -155,20 +155,14 @@ async fn a_post_is_as_large_as_both_server_and_queue_allow() {
     let (service, fake) = service();
     let size = service.post_size(&queue("q")).await.unwrap();
     assert_eq!(size, PostSize { configured: 262_144, queue: None });
-    assert_eq!(size.check(262_144), Ok(()));
-    assert_eq!(
-        size.check(262_145),
-        invalid_request("Message collection size is too large. Max size 262144")
-    );
+    assert_eq!(size.max(), 262_144);
+    assert_eq!(size.too_large().to_string(), "Message collection size is too large. Max size 262144");
     fake.put_queue(&queue("q"), json!({"_max_messages_post_size": 100}));
     let size = service.post_size(&queue("q")).await.unwrap();
     assert_eq!(size.max(), 100);
-    assert_eq!(size.check(100), Ok(()));
     assert_eq!(
-        size.check(101),
-        invalid_request(
-            "Message collection size is too large. The max size for current queue is 100. It is calculated by max size = min(max_messages_post_size_config: 262144, max_messages_post_size_queue: 100)."
-        )
+        size.too_large().to_string(),
+        "Message collection size is too large. The max size for current queue is 100. It is calculated by max size = min(max_messages_post_size_config: 262144, max_messages_post_size_queue: 100)."
     );
     assert_eq!(PostSize { configured: 50, queue: Some(100) }.max(), 50);
 }

@@ -1,8 +1,8 @@
 //! The default driver: one SQLite file, driven the way a queue wants it.
 //!
-//! One writer thread commits for everybody at once ([`writer`]), readers never
-//! wait for it ([`reader`]), a checkpointer keeps the log short. [`schema`]
-//! tells what lies where. The store needs no other service and belongs to one
+//! One writer thread commits for everybody at once (`writer`), readers never
+//! wait for it (`reader`), a checkpointer keeps the log short. `schema` tells
+//! what lies where. The store needs no other service and belongs to one
 //! process at a time.
 
 pub mod admin;

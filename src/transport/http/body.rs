@@ -1,10 +1,15 @@
 //! Request bodies: how they are read and what JSON they may be.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
 use actix_web::http::header;
+use actix_web::rt::time::timeout;
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
@@ -14,6 +19,10 @@ use crate::service::Field;
 /// The largest body where Zaqar names no limit: claims, purges and shares are
 /// a handful of small fields.
 pub const SMALL_BYTES_MAX: u64 = 65_536;
+
+/// The longest wait for the next part of a body: who sends nothing for so long
+/// does not keep a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is said of text that is no JSON document.
 const UNPARSABLE: &str = "Request body could not be parsed.";
@@ -28,7 +37,7 @@ pub const WRONG_TYPE: &str = "Document type not supported.";
 pub enum Unread {
     /// It is larger than allowed; the caller knows the sentence for that.
     TooLarge,
-    /// It ended before its end, or was wrongly framed.
+    /// It ended before its end, was wrongly framed, or stopped arriving.
     Broken,
 }
 
@@ -62,7 +71,7 @@ pub async fn read(
     if length > max {
         return Err(Unread::TooLarge);
     }
-    let Some(first) = payload.next().await.transpose().map_err(|_| Unread::Broken)? else {
+    let Some(first) = part(&mut payload, PATIENCE).await? else {
         return Ok(Some(Bytes::new()));
     };
     if first.len() as u64 == length {
@@ -71,16 +80,26 @@ pub async fn read(
     }
     let room = usize::try_from(length).unwrap_or(0).max(first.len());
     let mut body = BytesMut::with_capacity(room);
-    let mut next = Some(Ok(first));
-    while let Some(part) = next {
-        let part = part.map_err(|_| Unread::Broken)?;
-        if (body.len() + part.len()) as u64 > max {
+    let mut next = Some(first);
+    while let Some(bytes) = next {
+        if (body.len() + bytes.len()) as u64 > max {
             return Err(Unread::TooLarge);
         }
-        body.extend_from_slice(&part);
-        next = payload.next().await;
+        body.extend_from_slice(&bytes);
+        next = part(&mut payload, PATIENCE).await?;
     }
     Ok(Some(body.freeze()))
+}
+
+/// The next part of a body, `None` at its end; waits no longer than `patience`.
+async fn part(
+    payload: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    patience: Duration,
+) -> Result<Option<Bytes>, Unread> {
+    match timeout(patience, payload.next()).await {
+        Ok(part) => part.transpose().map_err(|_| Unread::Broken),
+        Err(_) => Err(Unread::Broken),
+    }
 }
 
 /// Reads a small body where Zaqar sets no limit.
@@ -123,9 +142,10 @@ pub fn check_faults(text: &str) -> Result<(), ApiError> {
 /// A document of any shape.
 pub fn document(body: &Bytes) -> Result<Value, ApiError> {
     let text = text(body)?;
-    let document = serde_json::from_str(text).map_err(|_| unparsable())?;
+    // What is JSON by its grammar has better sentences than `unparsable`.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| unparsable())?;
     check_faults(text)?;
-    Ok(document)
+    serde_json::from_str(text).map_err(|_| unparsable())
 }
 
 /// A document that must be an object.
@@ -150,7 +170,7 @@ mod tests {
     use bytes::Bytes;
     use serde_json::json;
 
-    use super::{document, field, object};
+    use super::{Duration, Unread, document, field, object, part};
     use crate::service::Field;
 
     fn fault(text: &str) -> String {
@@ -180,6 +200,13 @@ mod tests {
             object(&Bytes::from_static(b"[]")).unwrap_err().to_string(),
             "400 Invalid request body: Document type not supported."
         );
+    }
+
+    #[actix_web::test]
+    async fn who_stops_sending_is_not_waited_for() {
+        let mut silent = futures_util::stream::pending();
+        let waited = part(&mut silent, Duration::from_millis(1)).await;
+        assert!(matches!(waited, Err(Unread::Broken)));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{StatusCode, header::HeaderName};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::wire;
@@ -30,7 +30,10 @@ pub struct ApiError {
     title: &'static str,
     description: Option<Cow<'static, str>>,
     form: Form,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// The methods there are, if it was another.
+    allow: Option<&'static str>,
+    /// Why the store could not answer: for the log, never for the client.
+    reason: Option<Box<str>>,
 }
 
 /// In which form an error is told: JSON unless the client takes none.
@@ -51,7 +54,7 @@ impl ApiError {
         description: impl Into<Cow<'static, str>>,
     ) -> Self {
         let description = Some(description.into());
-        Self { status, title, description, form: Form::Json, header: None }
+        Self { status, title, description, form: Form::Json, allow: None, reason: None }
     }
 
     /// A status with its own name as the title and nothing to add.
@@ -61,16 +64,12 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed",
             _ => status.canonical_reason().unwrap_or_default(),
         };
-        Self { status, title, description: None, form: Form::Json, header: None }
+        Self { status, title, description: None, form: Form::Json, allow: None, reason: None }
     }
 
     /// The resource has other methods: `allow`, and `OPTIONS` as every one.
-    pub fn method_not_allowed(allow: &str) -> Self {
-        let allow = HeaderValue::try_from(format!("{allow}, OPTIONS")).ok();
-        Self {
-            header: allow.map(|value| (header::ALLOW, value)),
-            ..Self::bare(StatusCode::METHOD_NOT_ALLOWED)
-        }
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::bare(StatusCode::METHOD_NOT_ALLOWED) }
     }
 
     /// The client takes no JSON; told in the `form` it takes, if any.
@@ -109,8 +108,18 @@ impl ApiError {
         )
     }
 
+    /// The same with nothing but its status and headers.
+    pub fn without_document(self) -> Self {
+        Self { form: Form::Empty, ..self }
+    }
+
+    /// What the log should say of it, if it is the server's fault.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
     /// What the service said, while it did what `failure` says was not done.
-    fn from_service(error: service::Error, failure: &'static str) -> Self {
+    pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
             ClaimDoesNotExist, Conflict, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessagesDoNotExist, Storage,
@@ -147,17 +156,14 @@ impl ApiError {
                 "A claim was specified, but the message is not currently claimed.",
             ),
             // So many changes at once that none got through: worth another try.
-            MetadataChanged(_) => Self::unavailable(failure),
-            Unavailable(reason) => {
-                tracing::error!(reason, "{failure}");
-                Self::unavailable(failure)
-            }
+            MetadataChanged(_) => Self::unavailable(failure, &error.to_string()),
+            Unavailable(reason) => Self::unavailable(failure, reason),
         }
     }
 
-    fn unavailable(failure: &'static str) -> Self {
+    fn unavailable(failure: &'static str, reason: &str) -> Self {
         Self {
-            header: Some((header::RETRY_AFTER, RETRY_AFTER)),
+            reason: Some(reason.into()),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Service temporarily unavailable",
@@ -199,8 +205,11 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
-        if let Some((name, value)) = &self.header {
-            answer.insert_header((name.clone(), value.clone()));
+        if let Some(allow) = self.allow {
+            answer.insert_header((header::ALLOW, format!("{allow}, OPTIONS")));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
         let description = self.description.as_deref();
         let help = self.status == StatusCode::NOT_ACCEPTABLE;
@@ -234,6 +243,7 @@ mod tests {
             "503 Service temporarily unavailable: Queue could not be created. Please try again in \
              a few seconds."
         );
+        assert_eq!(error.reason(), Some("disk /dev/sda1 is on fire"));
         let answer = actix_web::ResponseError::error_response(&error);
         assert_eq!(answer.headers().get(header::RETRY_AFTER).unwrap(), "5");
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);

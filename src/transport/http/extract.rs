@@ -1,14 +1,15 @@
 //! Who is calling, and about which queue: the checks that come before every
 //! handler, in the order that Zaqar makes them. The first to fail answers.
 //!
-//! A form is refused; the client must take JSON; then come `Client-ID`, the
-//! project and the name of the queue. That the route exists was known before;
+//! A signed URL must hold; a form is refused; the client must take JSON; then
+//! come `Client-ID`, the project and the name of the queue. That the route exists was known before;
 //! whether it has the method is looked at after.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
@@ -16,7 +17,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::error::{ApiError, Form};
 use crate::config::{ClientIdRule, Limits};
 use crate::model::{ClientId, MalformedClientId, ProjectId, QueueKey, QueueName};
-use crate::service::Service;
+use crate::service::{Service, SignedUrl};
+use crate::transport::auth::signed_url;
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
 
@@ -48,6 +50,7 @@ pub struct QueueCaller {
 
 impl Reader {
     fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        check_signature(request)?;
         refuse_form(request.headers())?;
         check_accept(request.headers())?;
         Ok(Self)
@@ -112,6 +115,33 @@ pub fn has_role(request: &HttpRequest, role: &str) -> bool {
 pub fn project_header(request: &HttpRequest) -> Option<&str> {
     let headers = request.headers();
     PROJECT.iter().find_map(|name| headers.get(name)).and_then(|value| value.to_str().ok())
+}
+
+/// A request that shows a signature is served within the permission or not at
+/// all. An empty signature is one that does not hold; Zaqar once took it for a
+/// permission to do anything.
+fn check_signature(request: &HttpRequest) -> Result<(), ApiError> {
+    const NAMES: [&str; 4] = ["url-signature", "url-expires", "url-methods", "url-paths"];
+    let headers = request.headers();
+    if !headers.contains_key(NAMES[0]) {
+        return Ok(());
+    }
+    let shown = || {
+        let [signature, expires, methods, paths] =
+            NAMES.map(|name| headers.get(name).and_then(|value| value.to_str().ok()));
+        let list = |text: &str| text.split(',').map(str::to_owned).collect();
+        let url = SignedUrl {
+            paths: list(paths?),
+            methods: list(methods?),
+            expires: expires?.to_owned(),
+            signature: signature?.to_owned(),
+        };
+        let service = request.app_data::<Data<Service>>()?;
+        let (method, path) = (request.method().as_str(), request.match_info().as_str());
+        let project = project(request).ok()?;
+        Some(signed_url::allows(service, &project, &url, method, path))
+    };
+    if shown() == Some(true) { Ok(()) } else { Err(ApiError::bare(StatusCode::NOT_FOUND)) }
 }
 
 /// Curl's default, and surely not JSON. With parameters it slips through, as

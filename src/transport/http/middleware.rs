@@ -9,17 +9,22 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
+use super::error::ApiError;
 use super::extract;
 
 /// Names the request in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
+/// What a request id begins with; a random UUID follows.
+const PREFIX: &[u8; 4] = b"req-";
+
 /// Decodes every percent escape, slashes too: Zaqar decodes the path before it
 /// looks for a route, so `a%2Fb` is two segments.
 static DECODER: LazyLock<Quoter> = LazyLock::new(|| Quoter::new(b"", b""));
 
-/// Passes `request` on to `next`; the answer carries a fresh request id, and
-/// with `log` there is one log line about it.
+/// Passes `request` on to `next`; the answer carries a fresh request id. There
+/// is one log line if the store could not answer and, with `log`, one in any
+/// case.
 pub fn around<S>(
     mut request: ServiceRequest,
     next: &S,
@@ -36,26 +41,43 @@ where
     let answer = next.call(request);
     async move {
         let mut answer = answer.await?;
-        let id = request_id();
+        let mut buffer = [0; PREFIX.len() + uuid::fmt::Hyphenated::LENGTH];
+        let id = request_id(&mut buffer);
+        log_failure(&answer, id);
         if let Some(begun) = begun {
-            log_line(&answer, &id, begun);
+            log_request(&answer, id, begun);
         }
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Ok(value) = HeaderValue::from_str(id) {
             answer.headers_mut().insert(REQUEST_ID, value);
         }
         Ok(answer)
     }
 }
 
-/// `req-` and a random UUID.
-fn request_id() -> String {
-    let mut id = String::with_capacity(40);
-    id.push_str("req-");
-    id.push_str(Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    id
+/// A fresh request id, written into `buffer`.
+fn request_id(buffer: &mut [u8; PREFIX.len() + uuid::fmt::Hyphenated::LENGTH]) -> &str {
+    let (prefix, uuid) = buffer.split_at_mut(PREFIX.len());
+    prefix.copy_from_slice(PREFIX);
+    Uuid::new_v4().hyphenated().encode_lower(uuid);
+    std::str::from_utf8(buffer).unwrap_or_default()
 }
 
-fn log_line(answer: &ServiceResponse, id: &str, begun: Instant) {
+/// The one place that tells why the store could not answer.
+fn log_failure(answer: &ServiceResponse, id: &str) {
+    let error = answer.response().error().and_then(|error| error.as_error::<ApiError>());
+    if let Some((error, reason)) = error.and_then(|error| Some((error, error.reason()?))) {
+        let request = answer.request();
+        tracing::error!(
+            request.id = id,
+            project.id = extract::project_header(request).unwrap_or_default(),
+            http.route = request.match_pattern().unwrap_or_default(),
+            reason,
+            "{error}"
+        );
+    }
+}
+
+fn log_request(answer: &ServiceResponse, id: &str, begun: Instant) {
     let request = answer.request();
     tracing::info!(
         request.id = id,
@@ -66,4 +88,64 @@ fn log_line(answer: &ServiceResponse, id: &str, begun: Instant) {
         duration.us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use actix_web::{App, HttpResponse, test, web};
+
+    use super::around;
+    use crate::service;
+    use crate::storage::Error;
+    use crate::transport::http::error::{ApiError, During};
+
+    /// Keeps what is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn fail() -> Result<HttpResponse, ApiError> {
+        let failed = Err(service::Error::Storage(Error::Unavailable("disk full".into())));
+        failed.during("Queue could not be made.")
+    }
+
+    #[actix_web::test]
+    async fn a_failure_is_logged_once_with_the_id_of_its_answer() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let app = App::new()
+            .route("/v2/queues/{queue}", web::get().to(fail))
+            .wrap_fn(|request, next| around(request, next, true));
+        let app = test::init_service(app).await;
+        let request =
+            test::TestRequest::get().uri("/v2/queues/q").insert_header(("x-tenant", "acme"));
+        let answer = test::call_service(&app, request.to_request()).await;
+        drop(guard);
+
+        let id = answer.headers().get("x-openstack-request-id").unwrap().to_str().unwrap();
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        for (line, word) in lines.iter().zip(["reason=\"disk full\"", "http.status=503"]) {
+            for word in [word, id, "acme", "http.route=\"/v2/queues/{queue}\""] {
+                assert!(line.contains(word), "{word}: {line}");
+            }
+        }
+        assert_eq!(text.matches("disk full").count(), 1);
+    }
 }

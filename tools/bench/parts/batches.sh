@@ -19,7 +19,7 @@ batches_on() {
 
   # Enough messages that no claim comes back short.
   start batches "$uri"
-  fill batches --prefill $((CYCLES * 10 + CONNS * 20))
+  fill batches --prefill $((CYCLES * 10 + CONNS * 20)) >/dev/null
   bench_on work "$variant" batches --consumers "$CONNS" --claim-limit 10 --requests "$CYCLES"
   stop batches
 }

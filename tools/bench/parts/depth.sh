@@ -8,8 +8,8 @@ measure_part() {
     start "$name" embedded
   done
   say "filling in two times $MESSAGES messages, deleting one half"
-  fill deep --prefill "$MESSAGES" --ttl 86400
-  fill drained --prefill "$MESSAGES" --ttl 86400 --consumers 16 --claim-limit 20 --drain
+  fill deep --prefill "$MESSAGES" --ttl 86400 >/dev/null
+  fill drained --prefill "$MESSAGES" --ttl 86400 --consumers 16 --claim-limit 20 --drain >/dev/null
   for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round of $ROUNDS"
     for name in empty deep drained; do

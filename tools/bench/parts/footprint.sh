@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 measure_part() {
-  local round
+  local round json
   for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round of $ROUNDS"
     dir[empty]=$(mktemp -d "$DATA/data-empty-XXXXXX")
@@ -16,7 +16,9 @@ measure_part() {
 
   say "filling in $MESSAGES messages"
   start full embedded
-  fill full --prefill "$MESSAGES" --ttl 86400
+  json=$(fill full --prefill "$MESSAGES" --ttl 86400)
+  record footprint "$MESSAGES messages wait" "filling messages/s" \
+    "$(jq '.filled.messages / .filled.seconds' <<<"$json")"
   record footprint "$MESSAGES messages wait" "memory after filling MiB" "$(rss full)"
   record footprint "$MESSAGES messages wait" "disk MiB" "$(du -sm "${dir[full]}" | cut -f1)"
   for ((round = 1; round <= ROUNDS; round++)); do
@@ -42,7 +44,8 @@ timed_start() {
 }
 
 under_load() {
-  fill "$2" --cyclers "$CONNS" --batch 10 --claim-limit 10 --duration "$SECONDS_EACH" --rest 0
+  fill "$2" --cyclers "$CONNS" --batch 10 --claim-limit 10 --duration "$SECONDS_EACH" --rest 0 \
+    >/dev/null
   record footprint "$1" "memory peak under load MiB" "$(rss_peak "$2")"
 }
 

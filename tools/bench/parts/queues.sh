@@ -7,8 +7,8 @@ measure_part() {
   start few embedded
   start many embedded
   say "making 10 and $QUEUES queues"
-  fill few --prefill "$QUEUES" --queues 10
-  fill many --prefill "$QUEUES" --queues "$QUEUES"
+  fill few --prefill "$QUEUES" --queues 10 >/dev/null
+  fill many --prefill "$QUEUES" --queues "$QUEUES" >/dev/null
   for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round of $ROUNDS"
     random_posts few 10

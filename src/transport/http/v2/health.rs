@@ -22,14 +22,10 @@ pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
 }
 
 /// Whether the store answers: 204 or 503, both without a body.
-async fn ping(service: Data<Service>, _: Caller) -> HttpResponse {
-    match service.ping().await {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(error) => {
-            tracing::error!(reason = %error, "the ping of the store failed");
-            HttpResponse::ServiceUnavailable().finish()
-        }
-    }
+async fn ping(service: Data<Service>, _: Caller) -> Result<HttpResponse, ApiError> {
+    let pong = service.ping().await.during("The store does not answer.");
+    pong.map_err(ApiError::without_document)?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Whether this process answers; says nothing of the store, as in Zaqar.

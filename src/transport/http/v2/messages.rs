@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::posted;
 use crate::model::{MessageId, QueueKey, QueueName};
-use crate::service::{MessageListing, PostSize, Service};
+use crate::service::{MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{QueueCaller, segment};
 use crate::transport::http::query::{Link, Query};
@@ -34,9 +34,9 @@ async fn post(
 ) -> Result<HttpResponse, ApiError> {
     const FAILURE: &str = "Messages could not be enqueued.";
     let size = service.post_size(&queue).await.during(FAILURE)?;
-    let max = size.queue.map_or(size.configured, |queue| queue.min(size.configured));
-    let body = body::read(&request, payload, max).await;
-    let body = body.map_err(|unread| unread.or_too_large(|| too_large(size, max)))?;
+    let body = body::read(&request, payload, size.max()).await.map_err(|unread| {
+        unread.or_too_large(|| ApiError::from_service(size.too_large(), FAILURE))
+    })?;
     let drafts = posted::parse(&body::required(body)?)?;
     let ids = service.post_messages(&queue, &client, drafts).await.during(FAILURE)?;
     let mut answer = wire::json(StatusCode::CREATED, posted_resources(&queue.name, &ids));
@@ -44,19 +44,6 @@ async fn post(
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
-}
-
-fn too_large(size: PostSize, max: u64) -> ApiError {
-    ApiError::invalid_request(match size {
-        PostSize { queue: None, .. } => {
-            format!("Message collection size is too large. Max size {max}")
-        }
-        PostSize { configured, queue: Some(queue) } => format!(
-            "Message collection size is too large. The max size for current queue is {max}. It is \
-             calculated by max size = min(max_messages_post_size_config: {configured}, \
-             max_messages_post_size_queue: {queue})."
-        ),
-    })
 }
 
 fn posted_resources(queue: &QueueName, ids: &[MessageId]) -> Vec<u8> {

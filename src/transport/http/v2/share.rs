@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::service::python::{self, is_falsy};
 use crate::service::{Service, ShareRequest};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::QueueCaller;
@@ -55,13 +56,13 @@ fn permission(body: &Bytes) -> Result<ShareRequest, ApiError> {
                     "Unable to parse date string '{value}'"
                 )));
             }
-            _ => unknown.push(format!("'{key}'")),
+            _ => unknown.push(&**key),
         }
     }
     if unknown.is_empty() {
         return Ok(asked);
     }
-    Err(ApiError::invalid_request(format!("Unknown keys: {{{}}}", unknown.join(", "))))
+    Err(ApiError::invalid_request(format!("Unknown keys: {}", python::set(unknown))))
 }
 
 /// Sub-resources; a single text is the list of its characters, as in Python.
@@ -84,18 +85,6 @@ fn paths(value: &Value) -> Result<Vec<String>, ApiError> {
 /// The members of a list of texts.
 fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
-}
-
-/// What Python counts as nothing, and Zaqar as not given.
-fn is_falsy(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(truth) => !truth,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-    }
 }
 
 #[cfg(test)]
