@@ -156,7 +156,10 @@ async fn a_post_is_as_large_as_both_server_and_queue_allow() {
     let size = service.post_size(&queue("q")).await.unwrap();
     assert_eq!(size, PostSize { configured: 262_144, queue: None });
     assert_eq!(size.max(), 262_144);
-    assert_eq!(size.too_large().to_string(), "Message collection size is too large. Max size 262144");
+    assert_eq!(
+        size.too_large().to_string(),
+        "Message collection size is too large. Max size 262144"
+    );
     fake.put_queue(&queue("q"), json!({"_max_messages_post_size": 100}));
     let size = service.post_size(&queue("q")).await.unwrap();
     assert_eq!(size.max(), 100);

@@ -64,6 +64,37 @@ pub async fn an_expired_message_is_beyond_every_method(mut store: Store) {
     }
 }
 
+/// A driver may remember how far a queue is dead; it must not forget what comes
+/// back to life before that place.
+pub async fn many_dead_messages_hide_no_living_one(mut store: Store) {
+    let queue = store.make("q").await;
+    let late = NewMessage { delay: 80, ..plain("late") };
+    let alive = vec![plain("released"), plain("held"), late, plain("renewed")];
+    store.post_all(&queue, alive).await;
+    let released = store.claim(&queue, 1).await.id;
+    store.claim(&queue, 1).await;
+    let renewed = store.claim(&queue, 1).await.id;
+    store.post_all(&queue, vec![brief("dead"); 200]).await;
+    let claims = async |store: &Store, what: &str| {
+        let taken = store.try_claim(&queue, &order(10)).await;
+        let taken = taken.map(|claim| bodies(&claim.messages)).unwrap_or_default();
+        assert_eq!(taken.join(" "), what);
+    };
+    store.pass(60);
+    claims(&store, "").await;
+    store.claims().renew(&queue, renewed, 60, 60, store.now).await.unwrap();
+    store.claims().release(&queue, released, store.now).await.unwrap();
+    claims(&store, "released").await;
+    store.pass(20);
+    claims(&store, "late").await;
+    store.pass(20);
+    claims(&store, "held").await;
+    store.pass(20);
+    claims(&store, "renewed").await;
+    store.post(&queue, &["new"]).await;
+    claims(&store, "new").await;
+}
+
 pub async fn a_claimed_message_does_not_die_before_its_claim(mut store: Store) {
     let queue = store.make("q").await;
     store.post_all(&queue, vec![brief("held"), brief("free")]).await;

@@ -137,6 +137,7 @@ macro_rules! contract {
                 a_message_dies_on_the_second,
                 a_message_with_no_life_is_never_seen,
                 an_expired_message_is_beyond_every_method,
+                many_dead_messages_hide_no_living_one,
                 a_claimed_message_does_not_die_before_its_claim,
                 gc_collects_what_expired_and_nothing_else,
                 gc_comes_to_an_end_over_many_queues,

@@ -187,6 +187,7 @@ impl Names {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "most answers are compared where they arise")]
 pub fn same<T: Debug + PartialEq>(what: &str, driver: T, model: T) -> Checked {
     if driver == model {
         return Ok(());
