@@ -123,6 +123,20 @@ pub async fn gc_collects_what_expired_and_nothing_else(mut store: Store) {
     assert_eq!(store.counts(&queue).await, (0, 10));
 }
 
+/// Also what expires at a moment up to which all was collected before.
+pub async fn gc_misses_nothing_that_comes_late(mut store: Store) {
+    let queue = store.make("q").await;
+    store.pass(60 - u32::try_from(store.now.seconds() % 60).unwrap());
+    let mut collected = 0;
+    for _ in 0..3 {
+        store.post_all(&queue, vec![stillborn()]).await;
+        collected += store.gc().await;
+    }
+    store.pass(60);
+    collected += store.gc().await;
+    assert_eq!(collected, 3);
+}
+
 pub async fn gc_comes_to_an_end_over_many_queues(mut store: Store) {
     let mut queues = Vec::new();
     for project in 0..10 {

@@ -140,6 +140,7 @@ macro_rules! contract {
                 many_dead_messages_hide_no_living_one,
                 a_claimed_message_does_not_die_before_its_claim,
                 gc_collects_what_expired_and_nothing_else,
+                gc_misses_nothing_that_comes_late,
                 gc_comes_to_an_end_over_many_queues,
                 two_collectors_at_once_are_harmless,
                 gc_after_a_queue_was_deleted_spares_its_successor,
