@@ -85,10 +85,13 @@ pub async fn many_dead_messages_hide_no_living_one(mut store: Store) {
     store.claims().renew(&queue, renewed, 60, 60, store.now).await.unwrap();
     store.claims().release(&queue, released, store.now).await.unwrap();
     claims(&store, "released").await;
+    claims(&store, "").await;
     store.pass(20);
     claims(&store, "late").await;
+    claims(&store, "").await;
     store.pass(20);
     claims(&store, "held").await;
+    claims(&store, "").await;
     store.pass(20);
     claims(&store, "renewed").await;
     store.post(&queue, &["new"]).await;

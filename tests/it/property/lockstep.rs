@@ -199,7 +199,14 @@ impl Lockstep {
 
     async fn delete(&self, queue: &QueueKey, message: Pick, claim: Option<Pick>) -> Checked {
         let Some(id) = self.names.message(queue, message) else { return Ok(()) };
-        let claim = claim.and_then(|pick| self.names.claim(pick));
+        let claim = match claim {
+            // Its own claim, if it has one, or any.
+            Some(pick) if pick.is_multiple_of(2) => {
+                let message = self.model.get(queue, id.model).await;
+                message.and_then(|it| it.claim).and_then(|claim| self.names.pair_of_claim(claim))
+            }
+            other => other.and_then(|pick| self.names.claim(pick)),
+        };
         let (now, driver) = (self.driver.now, self.driver.messages());
         let driver = driver.delete(queue, id.driver, claim.map(|it| it.driver), now).await;
         let model = self.model.messages();

@@ -73,6 +73,11 @@ impl Names {
         choose(&self.claims, pick)
     }
 
+    /// The pair of a claim that the model named.
+    pub fn pair_of_claim(&self, model: ClaimId) -> Option<Pair<ClaimId>> {
+        self.claims.iter().find(|pair| pair.model == model).copied()
+    }
+
     pub fn claims(&self) -> &[Pair<ClaimId>] {
         &self.claims
     }
