@@ -61,6 +61,7 @@ async fn rate(pattern: Pattern, tasks: usize) -> f64 {
         readers: 2,
         writer_cache_mib: 64,
         reader_cache_mib: 8,
+        body_cache_mib: 32,
     };
     let store = EmbeddedDriver::open(dir.path(), &settings).expect("a store");
     let queue =

@@ -130,7 +130,8 @@ fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     within(key, embedded.max_waiting_requests, 1..=1_048_576)?;
     within("storage.embedded.readers", embedded.readers, 1..=64)?;
     within("storage.embedded.writer_cache_mib", embedded.writer_cache_mib, 1..=65_536)?;
-    within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)
+    within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)?;
+    within("storage.embedded.body_cache_mib", embedded.body_cache_mib, 0..=65_536)
 }
 
 fn check_log_level(level: &str) -> Check {

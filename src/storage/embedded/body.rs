@@ -1,25 +1,25 @@
 //! Bodies: the large part of a message, written once.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::slip::Slip;
 use super::tx::claim_id;
 use crate::model::{JsonText, Message, NewMessage};
 
-/// Writes the body of message `number`.
+/// A statement for [`insert`].
+pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4)")
+}
+
+/// Writes the body of message `number`, by a statement from [`inserter`].
 pub fn insert(
-    conn: &Connection,
+    into: &mut CachedStatement<'_>,
     number: u64,
     queue: i64,
     new: &NewMessage,
 ) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4)")?.execute(params![
-        number,
-        queue,
-        new.checksum,
-        new.body.as_bytes()
-    ])?;
+    into.execute(params![number, queue, new.checksum, new.body.as_bytes()])?;
     Ok(())
 }
 
@@ -56,16 +56,21 @@ pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Resul
             })
             .optional()?;
         if let Some((checksum, body)) = found {
-            messages.push(Message {
-                id: slip.id(),
-                marker: slip.marker,
-                ttl: slip.ttl,
-                created: slip.created,
-                claim: slip.claim.map(|number| claim_id(salt, number)),
-                body,
-                checksum,
-            });
+            messages.push(message(slip, salt, body, checksum));
         }
     }
     Ok(messages)
+}
+
+/// A slip and its body together.
+pub fn message(slip: &Slip, salt: u64, body: JsonText, checksum: Option<String>) -> Message {
+    Message {
+        id: slip.id(),
+        marker: slip.marker,
+        ttl: slip.ttl,
+        created: slip.created,
+        claim: slip.claim.map(|number| claim_id(salt, number)),
+        body,
+        checksum,
+    }
 }

@@ -112,6 +112,15 @@ impl Place {
         conn.prepare_cached(sql)
     }
 
+    /// A statement for [`Slip::insert_first`].
+    pub fn first_inserter(self, conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+        conn.prepare_cached(per_place!(
+            self,
+            "INSERT INTO ",
+            " VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, 0, NULL)"
+        ))
+    }
+
     /// A statement for [`Slip::remove`].
     pub fn remover(self, conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
         conn.prepare_cached(per_place!(self, "DELETE FROM ", " WHERE queue = ?1 AND marker = ?2"))
@@ -154,6 +163,35 @@ impl Slip {
             claims: row.get(7)?,
             claim: row.get(8)?,
         })
+    }
+
+    /// The slip of a message about to be posted; number and life come later.
+    pub fn new(queue: i64, client: ClientId, now: Timestamp) -> Self {
+        Self {
+            queue,
+            marker: 0,
+            number: 0,
+            created: now,
+            ttl: 0,
+            expires: now,
+            client: ClientColumn(client),
+            claims: 0,
+            claim: None,
+        }
+    }
+
+    /// Runs a statement from [`Place::first_inserter`]: the message was never
+    /// claimed and never moved.
+    pub fn insert_first(&self, into: &mut CachedStatement<'_>) -> rusqlite::Result<()> {
+        into.execute(params![
+            self.queue,
+            self.marker,
+            self.created.seconds(),
+            self.ttl,
+            self.expires.seconds(),
+            self.client,
+        ])?;
+        Ok(())
     }
 
     /// Runs a statement from [`Place::inserter`].
