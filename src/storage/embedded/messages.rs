@@ -246,7 +246,9 @@ impl MessageController for EmbeddedDriver {
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
         // They stay in memory for a while, without the request they came in.
-        messages.iter_mut().for_each(|message| message.body = message.body.detached());
+        for message in &mut messages {
+            message.body = message.body.detached();
+        }
         let missing = || Error::QueueDoesNotExist(key.clone());
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
         let (key, client) = (key.clone(), client.clone());
