@@ -23,9 +23,14 @@ pub fn insert(
     Ok(())
 }
 
+/// A statement that removes the body of the message with that number.
+pub fn remover(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    conn.prepare_cached("DELETE FROM body WHERE number = ?1")
+}
+
 /// Removes the body of message `number`.
 pub fn remove(conn: &Connection, number: u64) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM body WHERE number = ?1")?.execute([number])?;
+    remover(conn)?.execute([number])?;
     Ok(())
 }
 

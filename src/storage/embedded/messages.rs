@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::error::{OpError, OpResult};
 use super::settle::settle;
-use super::slip::{Place, Slip, number_in, take_claimed};
+use super::slip::{ClaimedTaker, Place, Slip, number_in};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing};
 use crate::model::{
@@ -139,11 +139,13 @@ fn delete_many(
     }
     // Nearly always all are held by one claim, whose row is touched once.
     let mut emptied: Vec<(u64, usize)> = Vec::new();
+    let mut claimed = ClaimedTaker::new(tx.conn)?;
+    let mut bodies = body::remover(tx.conn)?;
     for &id in ids {
         let Some(number) = number_in(id) else { continue };
         let created = Timestamp::from_seconds(i64::from(id.parts().0));
-        if let Some(claim) = take_claimed(tx.conn, queue, number, created)? {
-            body::remove(tx.conn, number)?;
+        if let Some(claim) = claimed.take(queue, number, created)? {
+            bodies.execute([number])?;
             match emptied.last_mut() {
                 Some((last, count)) if *last == claim => *count += 1,
                 _ => emptied.push((claim, 1)),

@@ -3,6 +3,7 @@
 //! A reader sees the store as of the last commit before it began and never
 //! waits for the writer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
@@ -12,9 +13,20 @@ use tokio::sync::oneshot;
 use super::error::unavailable;
 use crate::storage::Result;
 
+type Work = Box<dyn FnOnce(&Connection) + Send>;
+
 enum Job {
-    Read(Box<dyn FnOnce(&Connection) + Send>),
+    Read(Work),
     Stop,
+}
+
+/// Runs one job; its panic, should there be one, fails that job alone.
+fn serve(conn: &Connection, work: Work) {
+    if catch_unwind(AssertUnwindSafe(|| work(conn))).is_err()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a reader could not end its transaction");
+    }
 }
 
 /// The way to the reader threads.
@@ -36,7 +48,7 @@ impl Readers {
                 let jobs = jobs.clone();
                 thread::Builder::new().name("nusku-reader".into()).spawn(move || {
                     while let Ok(Job::Read(work)) = jobs.recv() {
-                        work(&conn);
+                        serve(&conn, work);
                     }
                 })
             })
@@ -61,10 +73,10 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move |conn: &Connection| {
             let read = || {
-                let snapshot = conn.unchecked_transaction()?;
-                let answer = work(&snapshot)?;
-                snapshot.commit()?;
-                Ok(answer)
+                conn.prepare_cached("BEGIN")?.execute([])?;
+                let answer = work(conn);
+                conn.prepare_cached("COMMIT")?.execute([])?;
+                answer
             };
             // The caller may have gone away.
             let _ = reply.send(read().map_err(|error: rusqlite::Error| {

@@ -127,25 +127,40 @@ impl Place {
     }
 }
 
-/// Removes the claimed slip at `marker` of the message with that number, posted
-/// at `created`; returns the claim that held it, or `None` if there is no such
-/// slip. A message that moved from another queue has a number of its own: it is
-/// not found here.
-pub fn take_claimed(
-    conn: &Connection,
-    queue: i64,
-    marker: u64,
-    created: Timestamp,
-) -> rusqlite::Result<Option<u64>> {
-    let mut statement = conn.prepare_cached(
-        "DELETE FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3
-             AND number IS NULL RETURNING claim",
-    )?;
-    let mut rows = statement.query((queue, marker, created.seconds()))?;
-    let claim = rows.next()?.map(|row| row.get(0)).transpose()?;
-    // A deletion that reports back takes effect only when run to its end.
-    while rows.next()?.is_some() {}
-    Ok(claim)
+/// Removes claimed slips one by one; its statements are looked up once.
+pub struct ClaimedTaker<'c> {
+    find: CachedStatement<'c>,
+    remove: CachedStatement<'c>,
+}
+
+impl<'c> ClaimedTaker<'c> {
+    /// Looks the statements up.
+    pub fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
+        // A deletion that reports what it deletes costs three times as much.
+        let find = conn.prepare_cached(
+            "SELECT claim FROM claimed
+             WHERE queue = ?1 AND marker = ?2 AND created = ?3 AND number IS NULL",
+        )?;
+        Ok(Self { find, remove: Place::Claimed.remover(conn)? })
+    }
+
+    /// Removes the claimed slip of the message with that number, posted at
+    /// `created`; returns the claim that held it, or `None` if there is no such
+    /// slip. A message that moved from another queue has a number of its own:
+    /// it is not found here.
+    pub fn take(
+        &mut self,
+        queue: i64,
+        number: u64,
+        created: Timestamp,
+    ) -> rusqlite::Result<Option<u64>> {
+        let mut rows = self.find.query((queue, number, created.seconds()))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let claim = row.get(0)?;
+        drop(rows);
+        self.remove.execute((queue, number))?;
+        Ok(claim)
+    }
 }
 
 impl Slip {
