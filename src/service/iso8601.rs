@@ -9,7 +9,8 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta};
 /// or a blank, a time, of which minutes and seconds may be missing; then `Z`
 /// or an offset, without which it is UTC. Hyphens and colons may be left out;
 /// a fraction of a second is dropped.
-pub(super) fn parse(text: &str) -> Option<NaiveDateTime> {
+#[must_use]
+pub fn parse(text: &str) -> Option<NaiveDateTime> {
     let mut rest = Rest(text);
     let date = date(&mut rest)?;
     let moment = if rest.0.is_empty() {

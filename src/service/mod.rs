@@ -11,7 +11,7 @@ pub mod error;
 mod field;
 mod health;
 mod hex;
-mod iso8601;
+pub mod iso8601;
 mod messages;
 mod metadata;
 pub mod python;

@@ -4,12 +4,14 @@
 //! it, nor it for them.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::FILE_NAME;
 use super::error::OpenError;
+use super::{FILE_NAME, body, header, schema};
 
 /// A file up to this size is checked whole at every start; it takes a few
 /// milliseconds. A larger one is checked by `nusku store check`.
@@ -59,20 +61,37 @@ pub struct QueueInspection {
     pub body_bytes: u64,
 }
 
-/// Checks all of the file: its structure, and that every slip has a body, and
-/// every body a slip.
+/// Checks all of the file: its structure, that every slip has a body and every
+/// body a slip, that every body is what was written, and that no number in use
+/// will be given out again.
 ///
 /// # Errors
 ///
-/// If there is no store, or it cannot be read at all.
+/// If there is no store, it is not ours, or it cannot be read at all.
 pub fn check(dir: &Path) -> Result<CheckReport, OpenError> {
     let file = dir.join(FILE_NAME);
-    let conn = open(dir)?;
-    let mut faults = integrity_faults(&conn, "integrity_check")?;
+    let mut faults = header::faults(dir)?;
     if faults.is_empty() {
-        faults = matching_faults(&conn)?;
+        faults = match all_faults(dir) {
+            // Too damaged to be searched for faults: that is the fault.
+            Err(OpenError::Damaged(fault)) => vec![fault],
+            checked => checked?,
+        };
     }
     Ok(CheckReport { file, faults })
+}
+
+fn all_faults(dir: &Path) -> Result<Vec<String>, OpenError> {
+    let (conn, steps) = open(dir)?;
+    let snapshot = conn.unchecked_transaction()?;
+    let mut faults = layout_faults(&snapshot, steps)?;
+    if faults.is_empty() {
+        faults = integrity_faults(&snapshot, "integrity_check")?;
+    }
+    if faults.is_empty() {
+        faults = matching_faults(&snapshot)?;
+    }
+    Ok(faults)
 }
 
 /// What the store holds.
@@ -82,14 +101,14 @@ pub fn check(dir: &Path) -> Result<CheckReport, OpenError> {
 /// If there is no store, or it cannot be read.
 pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
     let file = dir.join(FILE_NAME);
-    let conn = open(dir)?;
+    let (conn, _) = open(dir)?;
     let snapshot = conn.unchecked_transaction()?;
     let pragma = |name| snapshot.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let unused_bytes = pragma("freelist_count")? * pragma("page_size")?;
     let size = |path: &Path| path.metadata().map_or(0, |about| about.len());
     Ok(Inspection {
         file_bytes: size(&file),
-        log_bytes: size(&dir.join(format!("{FILE_NAME}-wal"))),
+        log_bytes: size(&header::log_of(dir)),
         file,
         unused_bytes,
         queues: inspect_queues(&snapshot)?,
@@ -99,54 +118,107 @@ pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
 /// Writes a consistent copy of the store, running or not, to a new file. Put
 /// the copy as `nusku.db` into an empty data directory to restore it.
 ///
+/// The copy has its name only once it is whole and on disk; one that was
+/// interrupted is left as `NAME.partial`.
+///
 /// # Errors
 ///
-/// If there is no store, `to` exists, or the copy cannot be written.
+/// If there is no store, it is damaged, `to` or `NAME.partial` exists, or the
+/// copy cannot be written.
 pub fn backup(dir: &Path, to: &Path) -> Result<(), OpenError> {
-    if to.exists() {
-        let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(OpenError::Directory(to.to_owned(), exists));
+    let failed = |error| OpenError::Backup(to.to_owned(), error);
+    let (Some(name), Some(parent)) = (to.file_name(), to.parent()) else {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    };
+    let mut partial_name = name.to_owned();
+    partial_name.push(".partial");
+    let partial = to.with_file_name(partial_name);
+    for path in [to, &partial] {
+        if path.symlink_metadata().is_ok() {
+            return Err(OpenError::Backup(path.to_owned(), io::ErrorKind::AlreadyExists.into()));
+        }
     }
-    let conn = open(dir)?;
-    let target = to.to_string_lossy();
-    conn.execute("VACUUM INTO ?1", [target.as_ref()])?;
-    // The copy is only a backup once it is on disk.
-    let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
-    synced.map_err(|error| OpenError::Directory(to.to_owned(), error))
+    let (conn, _) = open(dir)?;
+    // SQLite takes names as text only.
+    let target = partial.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+    if let Err(error) = conn.execute("VACUUM INTO ?1", [target]) {
+        // Half a copy is of no use; if it cannot be removed, its name tells.
+        let _ = std::fs::remove_file(&partial);
+        return Err(OpenError::from(error));
+    }
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    // A link, unlike a rename, never replaces what has come there meanwhile.
+    File::open(&partial)
+        .and_then(|copy| copy.sync_all())
+        .and_then(|()| std::fs::hard_link(&partial, to))
+        .and_then(|()| std::fs::remove_file(&partial))
+        .and_then(|()| File::open(parent)?.sync_all())
+        .map_err(failed)
 }
 
-/// A bounded look at a file about to be served: all of a small one, the
-/// structure's roots of a large one.
+/// A bounded look at a file about to be served, before anything is written to
+/// it: all of a small one; of a large one its header, its layout and both ends
+/// of every table. `steps` is what [`schema::steps_taken`] said.
 ///
 /// # Errors
 ///
 /// [`OpenError::Damaged`].
-pub fn look_over(conn: &Connection, file: &Path) -> Result<(), OpenError> {
-    if file.metadata().is_ok_and(|about| about.len() <= CHECKED_AT_START_BYTES) {
-        let faults = integrity_faults(conn, "quick_check")?;
-        return faults.into_iter().next().map_or(Ok(()), |fault| Err(OpenError::Damaged(fault)));
+pub fn look_over(conn: &Connection, file: &Path, steps: usize) -> Result<(), OpenError> {
+    let mut faults = layout_faults(conn, steps)?;
+    if faults.is_empty() {
+        if file.metadata().is_ok_and(|about| about.len() <= CHECKED_AT_START_BYTES) {
+            faults = integrity_faults(conn, "quick_check")?;
+        } else {
+            look_at_ends(conn)?;
+        }
     }
-    for table in TABLES {
-        conn.query_row(
-            &format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"),
-            [],
-            |_| Ok(()),
-        )?;
+    faults.into_iter().next().map_or(Ok(()), |fault| Err(OpenError::Damaged(fault)))
+}
+
+/// Reads the first and the last row of every table: so each root is read, and
+/// the way down to both edges, where most requests go.
+fn look_at_ends(conn: &Connection) -> rusqlite::Result<()> {
+    for (table, key) in ORDERED {
+        for order in [key.join(", "), key.join(" DESC, ") + " DESC"] {
+            let mut end =
+                conn.prepare(&format!("SELECT * FROM {table} ORDER BY {order} LIMIT 1"))?;
+            end.query([])?.next()?;
+        }
     }
     Ok(())
 }
 
-const TABLES: [&str; 10] = [
-    "ready", "claimed", "delayed", "body", "claim", "delay", "expiry", "queue", "dropped",
-    "sequence",
+/// Every table that messages make, with its primary key.
+const ORDERED: [(&str, &[&str]); 9] = [
+    ("ready", &["queue", "marker"]),
+    ("claimed", &["queue", "marker"]),
+    ("delayed", &["queue", "marker"]),
+    ("body", &["number"]),
+    ("claim", &["number"]),
+    ("delay", &["until", "queue", "marker"]),
+    ("expiry", &["slot", "first"]),
+    ("queue", &["number"]),
+    ("dropped", &["queue"]),
 ];
 
-fn open(dir: &Path) -> Result<Connection, OpenError> {
-    let file = dir.join(FILE_NAME);
-    if !file.is_file() {
-        return Err(OpenError::Missing(dir.to_owned()));
+/// Opens the store to look at it; also how many steps its layout has taken.
+fn open(dir: &Path) -> Result<(Connection, usize), OpenError> {
+    if let Some(fault) = header::faults(dir)?.into_iter().next() {
+        return Err(OpenError::Damaged(fault));
     }
-    Ok(Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+    let conn = Connection::open_with_flags(dir.join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // A server that starts or stops has the file to itself for a moment.
+    conn.busy_timeout(schema::BUSY_TIMEOUT)?;
+    match schema::steps_taken(&conn)? {
+        Some(steps) => Ok((conn, steps)),
+        None => Err(OpenError::Missing(dir.to_owned())),
+    }
+}
+
+fn layout_faults(conn: &Connection, steps: usize) -> rusqlite::Result<Vec<String>> {
+    let (expected, found) = (schema::layout(steps)?, schema::definitions(conn)?);
+    let missing = expected.iter().filter(|(name, sql)| found.get(*name) != Some(*sql));
+    Ok(missing.map(|(name, _)| format!("table or index {name} is missing or altered")).collect())
 }
 
 fn integrity_faults(conn: &Connection, pragma: &str) -> Result<Vec<String>, OpenError> {
@@ -155,35 +227,52 @@ fn integrity_faults(conn: &Connection, pragma: &str) -> Result<Vec<String>, Open
     Ok(if lines == ["ok"] { Vec::new() } else { lines })
 }
 
-fn matching_faults(conn: &Connection) -> Result<Vec<String>, OpenError> {
+fn matching_faults(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
+    let mut count = |what: &str, sql: &str| -> rusqlite::Result<()> {
+        let found: u64 = conn.query_row(sql, [], |row| row.get(0))?;
+        if found > 0 {
+            faults.push(format!("{found} {what}"));
+        }
+        Ok(())
+    };
     for table in ["ready", "claimed", "delayed"] {
-        let orphans: u64 = conn.query_row(
+        count(
+            &format!("messages in {table} have no body"),
             &format!(
                 "SELECT count(*) FROM {table} AS slip LEFT JOIN body
                  ON body.number = coalesce(slip.number, slip.marker) WHERE body.number IS NULL"
             ),
-            [],
-            |row| row.get(0),
         )?;
-        if orphans > 0 {
-            faults.push(format!("{orphans} messages in {table} have no body"));
-        }
     }
-    let lost: u64 = conn.query_row(
+    count(
+        "bodies belong to no message",
         "SELECT count(*) FROM body WHERE NOT EXISTS (SELECT 1 FROM ready AS slip
              WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))
          AND NOT EXISTS (SELECT 1 FROM claimed AS slip
              WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))
          AND NOT EXISTS (SELECT 1 FROM delayed AS slip
              WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))",
-        [],
-        |row| row.get(0),
     )?;
-    if lost > 0 {
-        faults.push(format!("{lost} bodies belong to no message"));
-    }
+    count(
+        "messages have a number that will be given out again",
+        "SELECT count(*) FROM body
+         WHERE max(number, coalesce(marker, 0)) >= coalesce((SELECT next FROM sequence), 0)",
+    )?;
+    faults.extend(altered_bodies(conn)?);
     Ok(faults)
+}
+
+fn altered_bodies(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut bodies = conn.prepare("SELECT number, crc, text FROM body")?;
+    let mut rows = bodies.query([])?;
+    let mut altered = 0;
+    while let Some(row) = rows.next()? {
+        if !body::is_intact(row.get(0)?, row.get(1)?, row.get_ref(2)?.as_bytes()?) {
+            altered += 1;
+        }
+    }
+    Ok((altered > 0).then(|| format!("{altered} bodies are not what was written")))
 }
 
 fn inspect_queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInspection>> {

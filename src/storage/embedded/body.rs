@@ -9,7 +9,7 @@ use crate::model::{JsonText, Message, NewMessage};
 
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4)")
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4, ?5)")
 }
 
 /// Writes the body of message `number`, by a statement from [`inserter`].
@@ -19,8 +19,31 @@ pub fn insert(
     queue: i64,
     new: &NewMessage,
 ) -> rusqlite::Result<()> {
-    into.execute(params![number, queue, new.checksum, new.body.as_bytes()])?;
+    let text = new.body.as_bytes();
+    into.execute(params![number, queue, new.checksum, crc(number, text), text])?;
     Ok(())
+}
+
+/// CRC-32 of a body and of its number: SQLite has no checksums of its own, and
+/// would not notice a text that was altered or is another message's.
+fn crc(number: u64, text: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&number.to_le_bytes());
+    hasher.update(text);
+    hasher.finalize()
+}
+
+/// Whether a body is still what was written.
+pub fn is_intact(number: u64, crc_written: u32, text: &[u8]) -> bool {
+    crc(number, text) == crc_written
+}
+
+/// The failure of reading a body that is not.
+fn altered(number: u64) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+        Some(format!("the body of message {number} is not what was written")),
+    )
 }
 
 /// A statement that removes the body of the message with that number.
@@ -49,15 +72,19 @@ pub fn locate(conn: &Connection, number: u64) -> rusqlite::Result<Option<(i64, u
 }
 
 /// The whole messages that belong to `slips`; one whose body is gone was
-/// deleted meanwhile and is left out.
+/// deleted meanwhile and is left out. One whose body was altered on the disk is
+/// an error: rather no answer than a wrong one.
 pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Result<Vec<Message>> {
-    let mut find = conn.prepare_cached("SELECT checksum, text FROM body WHERE number = ?1")?;
+    let mut find = conn.prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?;
     let mut messages = Vec::with_capacity(slips.len());
     for slip in slips {
         let found = find
             .query_row([slip.number], |row| {
-                let text = Bytes::copy_from_slice(row.get_ref(1)?.as_bytes()?);
-                Ok((row.get(0)?, JsonText::from_checked(text)))
+                let text = row.get_ref(2)?.as_bytes()?;
+                if !is_intact(slip.number, row.get(1)?, text) {
+                    return Err(altered(slip.number));
+                }
+                Ok((row.get(0)?, JsonText::from_checked(Bytes::copy_from_slice(text))))
             })
             .optional()?;
         if let Some((checksum, body)) = found {

@@ -14,6 +14,9 @@ pub enum OpenError {
     /// The directory or the lock cannot be made or read.
     #[error("data directory {0}: {1}")]
     Directory(PathBuf, #[source] io::Error),
+    /// The copy cannot be made there.
+    #[error("cannot write the backup {0}: {1}")]
+    Backup(PathBuf, #[source] io::Error),
     /// There is no store there.
     #[error("{0} holds no nusku store")]
     Missing(PathBuf),

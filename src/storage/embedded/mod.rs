@@ -11,6 +11,7 @@ mod checkpointer;
 mod claims;
 mod error;
 mod expiry;
+mod header;
 mod listing;
 mod lock;
 mod messages;
@@ -89,9 +90,17 @@ impl EmbeddedDriver {
     ) -> std::result::Result<Arc<Self>, OpenError> {
         let lock = DirectoryLock::take(dir)?;
         let path = dir.join(FILE_NAME);
+        match header::faults(dir) {
+            Ok(faults) => faults.into_iter().try_for_each(|it| Err(OpenError::Damaged(it)))?,
+            // Then this is where a new one is made.
+            Err(OpenError::Missing(_)) => {}
+            Err(error) => return Err(error),
+        }
         let mut conn = Connection::open(&path)?;
+        if let Some(steps) = schema::steps_taken(&conn)? {
+            admin::look_over(&conn, &path, steps)?;
+        }
         schema::prepare(&mut conn, settings.writer_cache_mib)?;
-        admin::look_over(&conn, &path)?;
         let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);

@@ -5,7 +5,8 @@
 //!
 //! * `body`: the text, written once, keyed by the message's number. Numbers
 //!   come from one sequence for the whole store and are never used twice, so
-//!   new bodies always go to the end of the table, whatever their queue.
+//!   new bodies always go to the end of the table, whatever their queue. `crc`
+//!   is compared at every read: what a disk has altered is never given out.
 //! * a *slip*, a few dozen bytes that say all that can change. It lies in one
 //!   of three tables of the same shape, keyed by queue and marker: `ready`
 //!   (free), `claimed` (held by a live claim) or `delayed`. To claim a message
@@ -33,6 +34,9 @@
 //! missing ones in one transaction and refuses a file that has taken more
 //! steps than this program knows.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -49,6 +53,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// enough that a message alone does not write much.
 const PAGE_BYTES: u32 = 8192;
 
+/// How long a connection waits for one that is in its way, as another process
+/// that looks at the store can be for a moment.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 const SLIP_COLUMNS: &str = "\
     queue INTEGER NOT NULL, marker INTEGER NOT NULL, number INTEGER, created INTEGER NOT NULL, \
     ttl INTEGER NOT NULL, expires INTEGER NOT NULL, client NOT NULL, claims INTEGER NOT NULL, \
@@ -63,7 +71,7 @@ fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     }
     conn.execute_batch(
         "CREATE TABLE body (number INTEGER PRIMARY KEY, queue INTEGER NOT NULL, marker INTEGER,
-             checksum TEXT, text BLOB NOT NULL);
+             checksum TEXT, crc INTEGER NOT NULL, text BLOB NOT NULL);
          CREATE TABLE claim (number INTEGER PRIMARY KEY, queue INTEGER NOT NULL,
              ttl INTEGER NOT NULL, expires INTEGER NOT NULL, live INTEGER NOT NULL,
              markers BLOB NOT NULL);
@@ -93,8 +101,9 @@ pub fn prepare(conn: &mut Connection, cache_mib: u32) -> Result<(), OpenError> {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
     set_up(conn, cache_mib)?;
-    let fresh: bool = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))?;
-    if fresh {
+    // Before anything is written: a file that is not ours stays as it is.
+    let taken = steps_taken(conn)?;
+    if taken.is_none() {
         conn.pragma_update(None, "page_size", PAGE_BYTES)?;
         conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
@@ -102,7 +111,44 @@ pub fn prepare(conn: &mut Connection, cache_mib: u32) -> Result<(), OpenError> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     // A thread of its own checkpoints; a commit should never pay for one.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    migrate(conn, fresh)
+    migrate(conn, taken)
+}
+
+/// How many steps the file has taken; `None` if nothing is in it yet.
+///
+/// # Errors
+///
+/// If the file is not ours, or newer than this program.
+pub fn steps_taken(conn: &Connection) -> Result<Option<usize>, OpenError> {
+    let empty: bool = conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |r| r.get(0))?;
+    if empty {
+        return Ok(None);
+    }
+    let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(OpenError::NotOurs);
+    }
+    let taken = usize::try_from(pragma("user_version")?).map_err(|_| OpenError::NotOurs)?;
+    if taken > MIGRATIONS.len() {
+        return Err(OpenError::Newer { found: taken, known: MIGRATIONS.len() });
+    }
+    Ok(Some(taken))
+}
+
+/// What a file holds after so many steps: the name and the definition of each
+/// table and index, by name.
+pub fn layout(steps: usize) -> rusqlite::Result<BTreeMap<String, String>> {
+    let model = Connection::open_in_memory()?;
+    MIGRATIONS.iter().take(steps).try_for_each(|step| step(&model))?;
+    definitions(&model)
+}
+
+/// The tables and indexes that are there, as [`layout`] tells them.
+pub fn definitions(conn: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut all = conn.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema")?;
+    // How a definition is broken into lines does not matter.
+    let one_line = |sql: String| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    all.query_map([], |row| Ok((row.get(0)?, one_line(row.get(1)?))))?.collect()
 }
 
 /// Sets up any connection, the writer's or a reader's.
@@ -111,21 +157,17 @@ pub fn set_up(conn: &Connection, cache_mib: u32) -> rusqlite::Result<()> {
     // One plan per statement, whatever its parameters: without this guarantee
     // SQLite prepares a statement anew each time a marker it compares changes.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_mib) * 1024)
 }
 
-fn migrate(conn: &mut Connection, fresh: bool) -> Result<(), OpenError> {
+fn migrate(conn: &mut Connection, taken: Option<usize>) -> Result<(), OpenError> {
+    let missing = &MIGRATIONS[taken.unwrap_or(0)..];
+    if missing.is_empty() {
+        return Ok(());
+    }
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let pragma = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    if !fresh && pragma("application_id")? != APPLICATION_ID {
-        return Err(OpenError::NotOurs);
-    }
-    let taken = usize::try_from(pragma("user_version")?).map_err(|_| OpenError::NotOurs)?;
-    if taken > MIGRATIONS.len() {
-        return Err(OpenError::Newer { found: taken, known: MIGRATIONS.len() });
-    }
-    for step in &MIGRATIONS[taken..] {
+    for step in missing {
         step(&tx)?;
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rusqlite::Connection;
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 use super::error::{OpError, OpResult, unavailable};
 use super::recent::RecentBodies;
 use super::registry::Registry;
+use super::schema;
 use super::tx::{State, Tx};
 use crate::storage::{Error, Result};
 
@@ -242,11 +244,24 @@ impl Loop {
             return;
         }
         self.published.log_pages.store(0, Ordering::Release);
-        // A reader may be in the way; the checkpointer will report again.
-        if let Err(error) = checkpoint(&self.conn, "RESTART") {
+        // A reader may be in the way, a backup for minutes. Posts must not wait
+        // for it; the checkpointer will report again.
+        if let Err(error) = without_waiting(&self.conn, |conn| checkpoint(conn, "RESTART")) {
             tracing::warn!(%error, "the log could not be wound back");
         }
     }
+}
+
+/// Does `work` on the connection, which meanwhile gives up at once where
+/// somebody else is in the way.
+fn without_waiting<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let done = work(conn);
+    conn.busy_timeout(schema::BUSY_TIMEOUT)?;
+    done
 }
 
 /// Copies the log into the file; returns the pages in the log.

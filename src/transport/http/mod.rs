@@ -13,6 +13,8 @@
 mod body;
 mod error;
 mod extract;
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod middleware;
 mod query;

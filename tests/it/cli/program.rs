@@ -67,6 +67,12 @@ impl Server {
 
     /// Starts `command` and waits until it is ready.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::try_spawn(command).unwrap_or_else(|log| panic!("no greeting: {log}"))
+    }
+
+    /// Starts `command` and waits until it is ready, or has refused to be: then
+    /// what it wrote to stderr is the error.
+    pub fn try_spawn(command: &mut Command) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {
@@ -76,9 +82,17 @@ impl Server {
         });
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let greeting: Vec<_> = lines.map_while(Result::ok).take(3).collect();
-        assert_eq!(greeting.len(), 3, "no greeting, exit {:?}", child.wait());
+        if greeting.len() < 3 {
+            let code = child.wait().unwrap();
+            return Err(format!("{code}, {}", stderr.join().unwrap()));
+        }
         let address = greeting[0].rsplit_once("http://").unwrap().1.parse().unwrap();
-        Self { child, greeting, address, stderr: Some(stderr) }
+        Ok(Self { child, greeting, address, stderr: Some(stderr) })
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal, by name.

@@ -31,7 +31,8 @@ pub fn parse(request: &HttpRequest, body: Option<&Bytes>) -> Result<Vec<Metadata
     }
 }
 
-fn changes(body: &Bytes) -> Result<Vec<MetadataChange>, ApiError> {
+/// Reads the operations, whatever the media type.
+pub fn changes(body: &Bytes) -> Result<Vec<MetadataChange>, ApiError> {
     match body::document(body)? {
         Value::Array(operations) => operations.into_iter().map(change).collect(),
         // Zaqar fails with a 503 for an object.

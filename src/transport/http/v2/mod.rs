@@ -3,12 +3,12 @@
 mod claims;
 mod health;
 mod home;
-mod json_patch;
+pub(super) mod json_patch;
 mod messages;
-mod posted;
+pub(super) mod posted;
 mod purge;
 mod queues;
-mod share;
+pub(super) mod share;
 mod stats;
 
 use actix_web::web::ServiceConfig;

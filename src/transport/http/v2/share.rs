@@ -33,7 +33,7 @@ async fn post(
 
 /// The permission asked for. Zaqar fails with a 500 for most values of an odd
 /// type; each has its sentence here.
-fn permission(body: &Bytes) -> Result<ShareRequest, ApiError> {
+pub fn permission(body: &Bytes) -> Result<ShareRequest, ApiError> {
     let fields = body::object(body)?;
     let mut asked = ShareRequest::default();
     let mut unknown = Vec::new();

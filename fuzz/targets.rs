@@ -1,0 +1,160 @@
+//! What is fuzzed, and what must hold for any input whatever.
+//!
+//! Used twice: by the fuzzer, a program per target in `fuzz_targets/`, and by
+//! the tests, which try some thousand mutations of `seeds/` at every run.
+
+use bytes::Bytes;
+use nusku::model::{ClaimId, ClientId, Marker, MessageId, QueueName, TextFault};
+use nusku::service::iso8601;
+use nusku::transport::http::fuzzing;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A target: it panics if its input breaks something.
+pub type Target = fn(&[u8]);
+
+/// All targets; the names are those of the programs and of the seeds.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("post", post),
+    ("query", query),
+    ("patch", patch),
+    ("share", share),
+    ("expires", expires),
+    ("text_fault", text_fault),
+    ("names", names),
+];
+
+/// A post that is accepted is one that a JSON parser reads the same way.
+pub fn post(input: &[u8]) {
+    let request = Bytes::copy_from_slice(input);
+    let Ok(drafts) = fuzzing::post(&request) else { return };
+    let bodies: Vec<_> = drafts.iter().map(|draft| draft.body.as_ref()).collect();
+    for body in bodies.iter().flatten() {
+        let text = body.as_bytes();
+        assert!(request.as_ptr_range().contains(&text.as_ptr()), "a copy");
+        serde_json::from_slice::<&RawValue>(text).expect("a body is JSON");
+    }
+    // Numbers beyond a float and deep nesting are no Value.
+    let Ok(document) = serde_json::from_slice::<Value>(input) else { return };
+    let messages = document["messages"].as_array().expect("a list of messages");
+    assert_eq!(messages.len(), drafts.len());
+    for (message, body) in messages.iter().zip(bodies) {
+        let read = body.map(|body| serde_json::from_slice(body.as_bytes()).expect("as above"));
+        assert_eq!(message.get("body").cloned(), read);
+    }
+}
+
+/// Every way to read a query comes to an end, and what a link says is what its
+/// reader gets.
+pub fn query(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for name in ["limit", "ids", "echo", ""] {
+        let read = fuzzing::parameter(&text, name);
+        assert_eq!(read.list.is_some_and(|list| !list.is_empty()), read.text.is_some());
+    }
+    let _ = fuzzing::conditions(&text);
+    if !text.is_empty() {
+        let link = fuzzing::link("marker", &text);
+        let read = fuzzing::parameter(link.trim_start_matches('?'), "marker");
+        assert_eq!(read.text.as_deref(), Some(&*text), "{link}");
+    }
+}
+
+/// An accepted patch has one change per operation.
+pub fn patch(input: &[u8]) {
+    if let Ok(changes) = fuzzing::patch(&Bytes::copy_from_slice(input)) {
+        let operations: Vec<Value> = serde_json::from_slice(input).expect("a list");
+        assert_eq!(operations.len(), changes.len());
+    }
+}
+
+/// An accepted share has nothing that was not in the request.
+pub fn share(input: &[u8]) {
+    if let Ok(share) = fuzzing::share(&Bytes::copy_from_slice(input)) {
+        let fields: Value = serde_json::from_slice(input).expect("an object");
+        let given = |name: &str| fields[name].as_array().map_or(0, Vec::len);
+        assert_eq!(share.methods.len(), given("methods"));
+        if let Some(end) = share.expires {
+            expires(end.as_bytes());
+        }
+    }
+}
+
+/// A moment that was read prints as one that reads the same.
+pub fn expires(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Some(moment) = iso8601::parse(text) {
+        let printed = moment.format("%Y-%m-%dT%H:%M:%S").to_string();
+        assert_eq!(iso8601::parse(&printed), Some(moment), "{text} is {printed}");
+    }
+}
+
+/// What the quick look over a text finds is what is found the slow way.
+pub fn text_fault(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if serde_json::from_str::<&RawValue>(text).is_err() {
+        return;
+    }
+    let found = TextFault::find(text);
+    match serde_json::from_str::<Value>(text) {
+        Ok(document) => {
+            let (large, nul) = (has_large_integer(&document), has_nul_in_key(&document));
+            assert!(found.is_err() || !(large || nul), "{text}");
+            assert_ne!(found, Err(TextFault::LoneSurrogate), "{text}");
+            assert_ne!(found, Err(TextFault::TooDeep), "{text}");
+            assert!(found != Err(TextFault::NulInKey) || nul, "{text}");
+        }
+        // Without a fault, only these are more than a Value can take.
+        Err(error) if found.is_ok() => {
+            let error = error.to_string();
+            let known = ["number out of range", "recursion limit exceeded"];
+            assert!(known.iter().any(|known| error.starts_with(known)), "{error}: {text}");
+        }
+        Err(_) => {}
+    }
+}
+
+fn has_large_integer(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_u64() && !number.is_i64(),
+        Value::Array(items) => items.iter().any(has_large_integer),
+        Value::Object(fields) => fields.values().any(has_large_integer),
+        _ => false,
+    }
+}
+
+fn has_nul_in_key(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_nul_in_key),
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| key.contains('\0') || has_nul_in_key(value))
+        }
+        _ => false,
+    }
+}
+
+/// Ids, markers and names that are read print as what they are.
+pub fn names(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Some(id) = MessageId::parse(text) {
+        assert_eq!(id.to_string(), text.to_ascii_lowercase());
+        let (seconds, number) = id.parts();
+        assert_eq!(MessageId::from_parts(seconds, number), id);
+    }
+    if let Some(id) = ClaimId::parse(text) {
+        assert_eq!(ClaimId::parse(&id.to_string()), Some(id));
+    }
+    if let Ok(client) = ClientId::parse_uuid(text) {
+        assert_eq!(ClientId::parse_any(text), client);
+        let ClientId::Uuid(uuid) = client else { panic!("{text} is a UUID and a name") };
+        assert_eq!(ClientId::parse_uuid(&uuid.to_string()), Ok(ClientId::Uuid(uuid)));
+    }
+    if let Some(Marker::Position(position)) = Marker::parse(text) {
+        assert_eq!(Marker::parse(&position.to_string()), Some(Marker::Position(position)));
+    }
+    if let Some(name) = QueueName::parse(text) {
+        assert_eq!(name.as_str(), text);
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        assert!((1..=64).contains(&text.len()) && text.bytes().all(allowed), "{text}");
+    }
+}
