@@ -4,6 +4,8 @@
 //! with one task and with sixty-four, side by side in one run. The raw rate of
 //! durable appends of the same disk is printed first, for scale.
 
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on says so by a panic")]
+
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -61,6 +63,7 @@ async fn rate(pattern: Pattern, tasks: usize) -> f64 {
         readers: 2,
         writer_cache_mib: 64,
         reader_cache_mib: 8,
+        body_cache_mib: 32,
     };
     let store = EmbeddedDriver::open(dir.path(), &settings).expect("a store");
     let queue =

@@ -25,10 +25,10 @@ use crate::transport::http;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The storage URI names a driver that is not in this build.
-    #[error("this build has no driver for storage.uri {uri:?}, only embedded: and discard:")]
+    #[error("this build has no driver for a storage.uri of {scheme}:, only embedded: and discard:")]
     NoSuchDriver {
-        /// The URI.
-        uri: String,
+        /// What the URI begins with; the rest may hold a password.
+        scheme: String,
     },
     /// The store cannot be opened.
     #[error("cannot open the store {uri}: {reason}")]
@@ -129,13 +129,16 @@ fn open(settings: &StorageSettings) -> Result<Storage, StartError> {
                 .map_err(|reason| StartError::Store { uri: uri.clone(), reason })?;
             Ok(Storage { control: driver.clone(), data: driver })
         }
-        Some(("discard", "")) => {
+        Some(("discard", _)) => {
             tracing::warn!(
                 "storage.uri is discard: - NOTHING IS KEPT, every message is lost at once"
             );
             let driver = DiscardDriver::new();
             Ok(Storage { control: driver.clone(), data: driver })
         }
-        _ => Err(StartError::NoSuchDriver { uri: uri.clone() }),
+        other => {
+            let scheme = other.map_or(uri.as_str(), |(scheme, _)| scheme).to_owned();
+            Err(StartError::NoSuchDriver { scheme })
+        }
     }
 }

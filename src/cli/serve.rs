@@ -33,6 +33,7 @@ async fn serve(settings: &Settings) -> ExitCode {
         Ok(running) => running,
         Err(error) => return super::fail(&error),
     };
+    tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "started");
     // Nobody reading along does not keep a server from serving.
     super::print(&greeting(&running, &settings.storage.uri));
 

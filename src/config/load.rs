@@ -18,10 +18,9 @@ const PREFIX: &str = "NUSKU_";
 /// The variable that names the settings file when no flag does.
 const FILE_VARIABLE: &str = "NUSKU_CONFIG";
 
-/// Variables with the prefix that set nothing in the server: the others
-/// steer its tests, which start the server and hand on their environment.
-const NOT_SETTINGS: &[&str] =
-    &[FILE_VARIABLE, "NUSKU_CRASH_ROUNDS", "NUSKU_PROPERTY_CASES", "NUSKU_PROPERTY_SEED"];
+/// Variables that steer the tests and set nothing here; a test that starts the
+/// server hands on its environment.
+const OF_TESTS: &[&str] = &["NUSKU_CRASH_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_"];
 
 /// Settings whose values are never printed unless somebody asks for them.
 const SECRETS: &[&str] = &["signed_url.secret_key"];
@@ -198,7 +197,7 @@ fn layers(sources: &Sources, known: &Value) -> Result<Vec<Layer>, ConfigError> {
     }
     for (name, text) in &sources.environment {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
-        if NOT_SETTINGS.contains(&name.as_str()) {
+        if name == FILE_VARIABLE || OF_TESTS.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         let key = key.to_lowercase().replace("__", ".");

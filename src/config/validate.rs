@@ -115,12 +115,16 @@ fn check_http(http: &HttpSettings) -> Check {
 
 /// Whether this build has a driver for the URI is the bootstrap's business.
 fn check_storage_uri(uri: &str) -> Check {
-    match uri.split_once(':') {
-        None | Some(("embedded", "") | ("", _)) => {
-            Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
-        }
-        Some(_) => Ok(()),
+    let fits = match uri.split_once(':') {
+        Some(("embedded", directory)) => !directory.is_empty(),
+        Some(("discard", rest)) => rest.is_empty(),
+        Some((scheme, _)) => !scheme.is_empty(),
+        None => false,
+    };
+    if fits {
+        return Ok(());
     }
+    Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
 }
 
 fn check_embedded(embedded: &EmbeddedSettings) -> Check {
@@ -130,7 +134,8 @@ fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     within(key, embedded.max_waiting_requests, 1..=1_048_576)?;
     within("storage.embedded.readers", embedded.readers, 1..=64)?;
     within("storage.embedded.writer_cache_mib", embedded.writer_cache_mib, 1..=65_536)?;
-    within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)
+    within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)?;
+    within("storage.embedded.body_cache_mib", embedded.body_cache_mib, 0..=65_536)
 }
 
 fn check_log_level(level: &str) -> Check {

@@ -158,7 +158,8 @@ fn unknown_names_are_refused_wherever_they_are() {
 
 #[test]
 fn variables_of_the_tests_are_no_settings() {
-    load_environment(&[("NUSKU_CRASH_ROUNDS", "200")]).unwrap();
+    load_environment(&[("NUSKU_CRASH_ROUNDS", "200"), ("NUSKU_OBSERVER_SEED", "7")]).unwrap();
+    assert!(load_environment(&[("NUSKU_CRASH", "200")]).is_err());
 }
 
 #[test]

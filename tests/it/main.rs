@@ -8,13 +8,18 @@
 )]
 
 mod bench;
+mod bootstrap;
 mod cli;
 mod config;
 mod contract;
+mod crash;
+mod dice;
 mod fuzz;
 mod hostile;
 mod http_v2;
 mod model;
+mod observers;
 mod property;
 mod store;
 mod support;
+mod tidy;

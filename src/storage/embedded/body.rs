@@ -1,27 +1,26 @@
 //! Bodies: the large part of a message, written once.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::slip::Slip;
 use super::tx::claim_id;
 use crate::model::{JsonText, Message, NewMessage};
 
-/// Writes the body of message `number`.
+/// A statement for [`insert`].
+pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4, ?5)")
+}
+
+/// Writes the body of message `number`, by a statement from [`inserter`].
 pub fn insert(
-    conn: &Connection,
+    into: &mut CachedStatement<'_>,
     number: u64,
     queue: i64,
     new: &NewMessage,
 ) -> rusqlite::Result<()> {
     let text = new.body.as_bytes();
-    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4, ?5)")?.execute(params![
-        number,
-        queue,
-        new.checksum,
-        crc(number, text),
-        text
-    ])?;
+    into.execute(params![number, queue, new.checksum, crc(number, text), text])?;
     Ok(())
 }
 
@@ -47,9 +46,14 @@ fn altered(number: u64) -> rusqlite::Error {
     )
 }
 
+/// A statement that removes the body of the message with that number.
+pub fn remover(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    conn.prepare_cached("DELETE FROM body WHERE number = ?1")
+}
+
 /// Removes the body of message `number`.
 pub fn remove(conn: &Connection, number: u64) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM body WHERE number = ?1")?.execute([number])?;
+    remover(conn)?.execute([number])?;
     Ok(())
 }
 
@@ -84,16 +88,21 @@ pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Resul
             })
             .optional()?;
         if let Some((checksum, body)) = found {
-            messages.push(Message {
-                id: slip.id(),
-                marker: slip.marker,
-                ttl: slip.ttl,
-                created: slip.created,
-                claim: slip.claim.map(|number| claim_id(salt, number)),
-                body,
-                checksum,
-            });
+            messages.push(message(slip, salt, body, checksum));
         }
     }
     Ok(messages)
+}
+
+/// A slip and its body together.
+pub fn message(slip: &Slip, salt: u64, body: JsonText, checksum: Option<String>) -> Message {
+    Message {
+        id: slip.id(),
+        marker: slip.marker,
+        ttl: slip.ttl,
+        created: slip.created,
+        claim: slip.claim.map(|number| claim_id(salt, number)),
+        body,
+        checksum,
+    }
 }

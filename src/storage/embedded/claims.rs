@@ -312,7 +312,10 @@ impl ClaimController for EmbeddedDriver {
         let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
         let Some(Made { id, expires, slips }) = made else { return Ok(None) };
         let salt = self.salt();
-        let messages = self.read(move |conn| body::complete(conn, salt, &slips)).await?;
+        let messages = match self.memory.recent.complete(salt, &slips) {
+            Some(messages) => messages,
+            None => self.read(move |conn| body::complete(conn, salt, &slips)).await?,
+        };
         // All of it may have been deleted by id since the commit.
         Ok((!messages.is_empty()).then_some(Claim { id, ttl, expires, messages }))
     }

@@ -60,6 +60,15 @@ impl Runs {
         enter(&mut self.stretched, &mut self.unsaved, number, expires);
     }
 
+    /// Closes the runs of a slot that the file no longer knows: what still
+    /// comes to that slot begins another.
+    fn close(&mut self, slot: i64) {
+        for runs in [&mut self.posted, &mut self.stretched] {
+            let closed = runs.remove(&slot).filter(|run| run.told < run.last);
+            self.unsaved.extend(closed.map(|run| (slot, Run { told: run.last, ..run })));
+        }
+    }
+
     /// Writes what has changed.
     pub fn save(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         let open = self.posted.iter_mut().chain(&mut self.stretched);
@@ -116,6 +125,7 @@ pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<Colle
     let mut left = budget;
     while left > 0 {
         let Some((slot, first, last)) = next_run(tx.conn, now)? else { return Ok(collected) };
+        tx.state.runs.close(slot);
         let bodies = bodies_between(tx.conn, first, last, left)?;
         for body in &bodies {
             if remove_if_expired(tx, body, now)? {

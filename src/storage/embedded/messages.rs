@@ -1,10 +1,11 @@
 //! Messages: post, delete, pop, purge; reading is in [`super::listing`].
 
 use async_trait::async_trait;
+use rusqlite::{CachedStatement, Connection};
 
 use super::error::{OpError, OpResult};
 use super::settle::settle;
-use super::slip::{ClientColumn, Place, Slip, number_in, take_claimed};
+use super::slip::{ClaimedTaker, Place, Slip, number_in};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing};
 use crate::model::{
@@ -15,6 +16,20 @@ use crate::storage::{Error, MessageController, Result};
 /// Messages a purge removes in one commit.
 const PURGE_SLICE: usize = 1000;
 
+/// The statements of a post. Posts come in crowds: the statements are looked up
+/// once for all the posts of a commit.
+pub struct PostStatements<'c> {
+    body: CachedStatement<'c>,
+    ready: CachedStatement<'c>,
+}
+
+impl<'c> PostStatements<'c> {
+    /// Looks them up.
+    pub fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self { body: body::inserter(conn)?, ready: Place::Ready.first_inserter(conn)? })
+    }
+}
+
 fn post(
     tx: &mut Tx<'_>,
     queue: i64,
@@ -23,43 +38,36 @@ fn post(
     now: Timestamp,
 ) -> OpResult<Vec<MessageId>> {
     let mut ids = Vec::with_capacity(messages.len());
-    let mut slip = Slip {
-        queue,
-        marker: 0,
-        number: 0,
-        created: now,
-        ttl: 0,
-        expires: now,
-        client: ClientColumn(client),
-        claims: 0,
-        claim: None,
-    };
+    let mut slip = Slip::new(queue, client, now);
     for message in messages {
         let number = tx.number();
-        slip = Slip {
-            marker: number,
-            number,
-            ttl: message.ttl,
-            expires: now.plus(message.ttl),
-            ..slip
-        };
-        body::insert(tx.conn, number, queue, message)?;
+        slip.number = number;
+        slip.marker = number;
+        slip.ttl = message.ttl;
+        slip.expires = now.plus(message.ttl);
+        let statements = tx.post_statements()?;
+        body::insert(&mut statements.body, number, queue, message)?;
         if message.delay == 0 {
-            slip.insert(&mut Place::Ready.inserter(tx.conn)?)?;
+            slip.insert_first(&mut statements.ready)?;
         } else {
-            slip.insert(&mut Place::Delayed.inserter(tx.conn)?)?;
-            let until = now.plus(message.delay);
-            tx.conn.prepare_cached("INSERT INTO delay VALUES (?1, ?2, ?3)")?.execute((
-                until.seconds(),
-                queue,
-                number,
-            ))?;
-            tx.wake_by(until);
+            delay(tx, &slip, now.plus(message.delay))?;
         }
         tx.state.runs.posted(number, slip.expires);
+        tx.note_posted(number, message);
         ids.push(slip.id());
     }
     Ok(ids)
+}
+
+fn delay(tx: &mut Tx<'_>, slip: &Slip, until: Timestamp) -> OpResult<()> {
+    slip.insert(&mut Place::Delayed.inserter(tx.conn)?)?;
+    tx.conn.prepare_cached("INSERT INTO delay VALUES (?1, ?2, ?3)")?.execute((
+        until.seconds(),
+        slip.queue,
+        slip.marker,
+    ))?;
+    tx.wake_by(until);
+    Ok(())
 }
 
 /// Where a message's slip lies.
@@ -131,11 +139,13 @@ fn delete_many(
     }
     // Nearly always all are held by one claim, whose row is touched once.
     let mut emptied: Vec<(u64, usize)> = Vec::new();
+    let mut claimed = ClaimedTaker::new(tx.conn)?;
+    let mut bodies = body::remover(tx.conn)?;
     for &id in ids {
         let Some(number) = number_in(id) else { continue };
         let created = Timestamp::from_seconds(i64::from(id.parts().0));
-        if let Some(claim) = take_claimed(tx.conn, queue, number, created)? {
-            body::remove(tx.conn, number)?;
+        if let Some(claim) = claimed.take(queue, number, created)? {
+            bodies.execute([number])?;
             match emptied.last_mut() {
                 Some((last, count)) if *last == claim => *count += 1,
                 _ => emptied.push((claim, 1)),
@@ -234,9 +244,13 @@ impl MessageController for EmbeddedDriver {
         &self,
         key: &QueueKey,
         client: &ClientId,
-        messages: Vec<NewMessage>,
+        mut messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
+        // They stay in memory for a while, without the request they came in.
+        for message in &mut messages {
+            message.body = message.body.detached();
+        }
         let missing = || Error::QueueDoesNotExist(key.clone());
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
         let (key, client) = (key.clone(), client.clone());

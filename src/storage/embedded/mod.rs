@@ -17,6 +17,7 @@ mod lock;
 mod messages;
 mod queues;
 mod reader;
+mod recent;
 mod registry;
 mod schema;
 mod settle;
@@ -39,10 +40,11 @@ use self::checkpointer::Checkpointer;
 use self::error::OpResult;
 use self::lock::DirectoryLock;
 use self::reader::Readers;
+use self::recent::RecentBodies;
 use self::registry::Registry;
 use self::slip::Place;
 use self::tx::Tx;
-use self::writer::{Published, Writer};
+use self::writer::{Memory, Published, Writer};
 use crate::config::EmbeddedSettings;
 use crate::model::Timestamp;
 use crate::storage::{
@@ -61,7 +63,7 @@ const SETTLE_WAIT: Duration = Duration::from_secs(1);
 pub struct EmbeddedDriver {
     writer: Writer,
     readers: Readers,
-    registry: Arc<Registry>,
+    memory: Arc<Memory>,
     salt: u64,
     checkpointer: Checkpointer,
     rest: Mutex<Option<Rest>>,
@@ -102,7 +104,8 @@ impl EmbeddedDriver {
         let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
-        let registry = Arc::new(Registry::default());
+        let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
+        let memory = Arc::new(Memory { registry: Registry::default(), recent });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -116,7 +119,7 @@ impl EmbeddedDriver {
         threads.push(thread);
         let (writer, thread) = Writer::start(
             conn,
-            Arc::clone(&registry),
+            Arc::clone(&memory),
             published,
             settings.max_waiting_requests,
             settings.max_requests_per_commit,
@@ -125,7 +128,7 @@ impl EmbeddedDriver {
         Ok(Arc::new(Self {
             writer,
             readers,
-            registry,
+            memory,
             salt: salt.cast_unsigned(),
             checkpointer,
             rest: Mutex::new(Some(Rest { threads, _lock: lock })),

@@ -135,10 +135,10 @@ fn read_metadata(text: &str) -> rusqlite::Result<Metadata> {
 impl EmbeddedDriver {
     /// The queue of that name, from memory if it is known.
     pub(super) async fn find_queue(&self, key: &QueueKey) -> Result<Option<QueueRef>> {
-        if let Some(queue) = self.registry.get(key) {
+        if let Some(queue) = self.memory.registry.get(key) {
             return Ok(Some(queue));
         }
-        let generation = self.registry.generation();
+        let generation = self.memory.registry.generation();
         let wanted = key.clone();
         let Some((number, text)) = self.read(move |conn| metadata_text(conn, &wanted)).await?
         else {
@@ -146,7 +146,7 @@ impl EmbeddedDriver {
         };
         let metadata = Arc::new(Metadata::from_text(&text).map_err(|error| unavailable(&error))?);
         let queue = QueueRef { number, metadata, generation };
-        self.registry.learn(key, &queue);
+        self.memory.registry.learn(key, &queue);
         Ok(Some(queue))
     }
 }
@@ -154,7 +154,7 @@ impl EmbeddedDriver {
 #[async_trait]
 impl QueueController for EmbeddedDriver {
     async fn create(&self, key: &QueueKey, metadata: &Metadata) -> Result<bool> {
-        if self.registry.get(key).is_some() {
+        if self.memory.registry.get(key).is_some() {
             return Ok(false);
         }
         let (key, metadata) = (key.clone(), metadata.clone());

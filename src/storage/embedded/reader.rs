@@ -13,9 +13,20 @@ use tokio::sync::oneshot;
 use super::error::unavailable;
 use crate::storage::Result;
 
+type Work = Box<dyn FnOnce(&Connection) + Send>;
+
 enum Job {
-    Read(Box<dyn FnOnce(&Connection) + Send>),
+    Read(Work),
     Stop,
+}
+
+/// Runs one job; its panic, should there be one, fails that job alone.
+fn serve(conn: &Connection, work: Work) {
+    if catch_unwind(AssertUnwindSafe(|| work(conn))).is_err()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a reader could not end its transaction");
+    }
 }
 
 /// The way to the reader threads.
@@ -37,11 +48,7 @@ impl Readers {
                 let jobs = jobs.clone();
                 thread::Builder::new().name("nusku-reader".into()).spawn(move || {
                     while let Ok(Job::Read(work)) = jobs.recv() {
-                        // The job's answer is dropped with it, which its caller
-                        // sees; the thread lives on for the others.
-                        if catch_unwind(AssertUnwindSafe(|| work(&conn))).is_err() {
-                            tracing::error!("a read panicked");
-                        }
+                        serve(&conn, work);
                     }
                 })
             })
@@ -66,10 +73,13 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move |conn: &Connection| {
             let read = || {
-                let snapshot = conn.unchecked_transaction()?;
-                let answer = work(&snapshot)?;
-                snapshot.commit()?;
-                Ok(answer)
+                conn.prepare_cached("BEGIN")?.execute([])?;
+                let answer = work(conn);
+                // Some failures have ended the transaction already.
+                if !conn.is_autocommit() {
+                    conn.prepare_cached("COMMIT")?.execute([])?;
+                }
+                answer
             };
             // The caller may have gone away.
             let _ = reply.send(read().map_err(|error: rusqlite::Error| {
@@ -90,11 +100,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_read_that_panics_is_an_error_and_not_the_last() {
+    async fn a_read_that_panics_or_fails_is_not_the_last() {
         let conn = Connection::open_in_memory().unwrap();
         let (readers, threads) = Readers::start(vec![conn], 8).unwrap();
         let panicked = readers.read(|_| -> rusqlite::Result<()> { panic!("as tests do") }).await;
         assert!(panicked.is_err());
+        // As SQLite does by itself when the disk fails.
+        let ended = readers.read(|conn| {
+            conn.execute_batch("ROLLBACK")?;
+            conn.execute_batch("SELECT nonsense")
+        });
+        let reason = ended.await.unwrap_err().to_string();
+        assert!(reason.contains("nonsense"), "the reason is told: {reason}");
         let one = readers.read(|conn| conn.query_row("SELECT 1", [], |row| row.get(0))).await;
         assert_eq!(one, Ok(1));
         readers.stop();

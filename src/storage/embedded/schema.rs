@@ -38,6 +38,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::error::OpenError;
 
@@ -153,6 +154,9 @@ pub fn definitions(conn: &Connection) -> rusqlite::Result<BTreeMap<String, Strin
 /// Sets up any connection, the writer's or a reader's.
 pub fn set_up(conn: &Connection, cache_mib: u32) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(96);
+    // One plan per statement, whatever its parameters: without this guarantee
+    // SQLite prepares a statement anew each time a marker it compares changes.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_mib) * 1024)
 }

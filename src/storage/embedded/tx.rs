@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::error::OpResult;
 use super::expiry::Runs;
+use super::messages::PostStatements;
+use super::recent::Posted;
 use super::registry::{QueueRef, Registry};
-use crate::model::{ClaimId, Metadata, QueueKey, Timestamp};
+use crate::model::{ClaimId, Metadata, NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
 
 /// What the writer keeps in memory between commits. None of it is truth: all
@@ -114,23 +116,34 @@ pub struct Tx<'c> {
     /// The writer's memory.
     pub state: &'c mut State,
     effects: Vec<Effect>,
+    posted: Vec<Posted>,
+    post: Option<PostStatements<'c>>,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun on `conn`.
     pub fn new(conn: &'c Connection, state: &'c mut State) -> Self {
-        Self { conn, state, effects: Vec::new() }
+        Self { conn, state, effects: Vec::new(), posted: Vec::new(), post: None }
     }
 
-    /// Saves what the state must not lose; the commit comes next.
-    pub fn finish(self) -> rusqlite::Result<Vec<Effect>> {
+    /// Saves what the state must not lose; the commit comes next. Returns what
+    /// to tell after it.
+    pub fn finish(self) -> rusqlite::Result<(Vec<Effect>, Vec<Posted>)> {
         self.state.runs.save(self.conn)?;
         if self.state.next_number > self.state.reserved {
             let block = self.state.next_number.next_multiple_of(NUMBER_BLOCK);
             save_sequence(self.conn, block)?;
             self.state.reserved = block;
         }
-        Ok(self.effects)
+        Ok((self.effects, self.posted))
+    }
+
+    /// The statements that posts share.
+    pub fn post_statements(&mut self) -> rusqlite::Result<&mut PostStatements<'c>> {
+        match &mut self.post {
+            Some(statements) => Ok(statements),
+            post => Ok(post.insert(PostStatements::new(self.conn)?)),
+        }
     }
 
     /// A number that was never used: for a message, a marker or a claim.
@@ -165,6 +178,12 @@ impl<'c> Tx<'c> {
             return Ok(());
         }
         Err(Error::QueueDoesNotExist(key.clone()).into())
+    }
+
+    /// Remembers a body that is likely to be asked for soon.
+    pub fn note_posted(&mut self, number: u64, message: &NewMessage) {
+        let (text, checksum) = (message.body.clone(), message.checksum.clone());
+        self.posted.push(Posted { number, text, checksum });
     }
 
     /// Remembers what to tell once this is committed.

@@ -20,10 +20,20 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{OpError, OpResult, unavailable};
+use super::recent::RecentBodies;
 use super::registry::Registry;
 use super::schema;
 use super::tx::{State, Tx};
 use crate::storage::{Error, Result};
+
+/// What a commit leaves in memory for those who come after it.
+#[derive(Debug)]
+pub struct Memory {
+    /// Queues by name.
+    pub registry: Registry,
+    /// Bodies posted last.
+    pub recent: RecentBodies,
+}
 
 /// What the writer tells everybody else.
 #[derive(Debug, Default)]
@@ -98,7 +108,7 @@ impl Writer {
     /// most `group_max` share a commit.
     pub fn start(
         conn: Connection,
-        registry: Arc<Registry>,
+        memory: Arc<Memory>,
         published: Arc<Published>,
         waiting_max: usize,
         group_max: usize,
@@ -107,7 +117,7 @@ impl Writer {
         let state = State::load(&conn)?;
         published.next_due.store(state.next_due(), Ordering::Release);
         let mut work =
-            Loop { conn, state, registry, published: Arc::clone(&published), orders, group_max };
+            Loop { conn, state, memory, published: Arc::clone(&published), orders, group_max };
         let thread = thread::Builder::new()
             .name("nusku-writer".into())
             .spawn(move || work.run())
@@ -147,7 +157,7 @@ impl Writer {
 struct Loop {
     conn: Connection,
     state: State,
-    registry: Arc<Registry>,
+    memory: Arc<Memory>,
     published: Arc<Published>,
     orders: Receiver<Order>,
     group_max: usize,
@@ -207,12 +217,13 @@ impl Loop {
         for op in group {
             op.run(&mut tx)?;
         }
-        let effects = tx.finish()?;
+        let (effects, posted) = tx.finish()?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         self.published.commits.fetch_add(1, Ordering::Release);
         for effect in effects {
-            effect.apply(&self.registry);
+            effect.apply(&self.memory.registry);
         }
+        self.memory.recent.add(posted);
         Ok(())
     }
 
@@ -223,7 +234,7 @@ impl Loop {
         {
             tracing::error!(%error, "a rollback failed");
         }
-        if let Err(error) = self.state.reload(&self.conn, self.registry.generation()) {
+        if let Err(error) = self.state.reload(&self.conn, self.memory.registry.generation()) {
             tracing::error!(%error, "the state could not be read back");
         }
     }

@@ -1,9 +1,9 @@
 //! REST: Zaqar API v2.
 //!
-//! A request passes [`middleware`] (its id, its log line), then the router,
-//! then the checks of [`extract`]; a handler unpacks, calls the service once
-//! and packs the answer with [`wire`]. What goes wrong is answered by the one
-//! table in [`error`]. No rule about queues, messages or claims lives here.
+//! A request passes `middleware` (its id, its log line), then the router,
+//! then the checks of `extract`; a handler unpacks, calls the service once
+//! and packs the answer with `wire`. What goes wrong is answered by the one
+//! table in `error`. No rule about queues, messages or claims lives here.
 //!
 //! Answered by the HTTP implementation below us, with an empty 400, before any
 //! of this runs: a request head that is not HTTP/1.x or larger than 128 KiB, a

@@ -17,8 +17,8 @@ const ONE_MESSAGE: &str = r#"{"messages": [{"body": "hello"}]}"#;
 fn total(address: SocketAddr) -> u64 {
     let (status, body) = request(address, "GET", "/v2/queues/q/stats", "").unwrap();
     assert_eq!(status, 200, "{body}");
-    let stats: Value = serde_json::from_str(&body).unwrap();
-    stats["messages"]["total"].as_u64().unwrap()
+    let counts: Value = serde_json::from_str(&body).unwrap();
+    counts["messages"]["total"].as_u64().unwrap()
 }
 
 /// Words of a command line, as a shell would split them.
@@ -67,14 +67,15 @@ fn refuses_to_start_with_one_sentence() {
     let uri = storage(directory.path());
     for (arguments, expected) in [
         (vec!["--config", "/nowhere/nusku.toml"], "cannot read the settings file"),
-        (vec!["--storage", "mongodb://localhost"], "this build has no driver for storage.uri"),
-        (vec!["--storage", "discard:x"], "this build has no driver for storage.uri"),
+        (vec!["--storage", "mongodb://me:pass@host"], "no driver for a storage.uri of mongodb:,"),
+        (vec!["--storage", "discard:x"], "expected embedded:DIRECTORY or discard:"),
         (vec!["--storage", "nowhere"], "storage.uri is \"nowhere\" (from flag --storage)"),
         (vec!["--log-level", "nusku=loud"], "log.level is \"nusku=loud\" (from flag --log-level)"),
         (vec!["--bind", "203.0.113.7", "--storage", &uri], "cannot listen on 203.0.113.7:8888"),
     ] {
         let sentence = refusal(&run(&arguments));
         assert!(sentence.contains(expected), "{arguments:?}: {sentence}");
+        assert!(!sentence.contains("pass"), "{sentence}");
     }
     let output = nusku(&["serve"]).env("NUSKU_TRANSPORT__MAX_MESAGE_TTL", "60").output().unwrap();
     let sentence = refusal(&output);
@@ -138,7 +139,7 @@ fn greets_with_an_address_a_place_and_a_command_that_works() {
     let (mut headers, mut body) = (String::new(), String::new());
     for pair in words[1..].chunks(2) {
         match pair {
-            [flag, header] if flag == "-H" => headers += &format!("{header}\r\n"),
+            [flag, header] if flag == "-H" => headers = format!("{headers}{header}\r\n"),
             [flag, data] if flag == "-d" => body += data,
             other => panic!("curl is told {other:?}"),
         }
@@ -191,6 +192,44 @@ fn a_port_in_use_is_told_and_makes_no_store() {
     let sentence = refusal(&run(&["--port", &port, "--storage", &storage(&store)]));
     assert!(sentence.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{sentence}");
     assert!(!store.exists());
+}
+
+#[test]
+fn a_store_is_looked_after_beside_its_server() {
+    let data = tempdir().unwrap();
+    let server = Server::start(&data, &[]);
+    for _ in 0..3 {
+        assert_eq!(request(server.address, "POST", MESSAGES, ONE_MESSAGE).unwrap().0, 201);
+    }
+    let uri = storage(data.path());
+    assert!(stdout(&run(&["store", "check", "--storage", &uri]), 0).contains("is sound"));
+    let seen = stdout(&run(&["store", "inspect", "--storage", &uri]), 0);
+    let line = seen.lines().find(|line| line.ends_with("cli / q")).expect("a line per queue");
+    assert_eq!(line.split_whitespace().next(), Some("3"), "three are ready: {seen}");
+
+    let copy = tempdir().unwrap();
+    let file = copy.path().join("nusku.db");
+    let path = file.to_str().unwrap();
+    stdout(&run(&["store", "backup", path, "--storage", &uri]), 0);
+    assert_eq!(run(&["store", "backup", path, "--storage", &uri]).status.code(), Some(1));
+    let second = Server::start(&copy, &[]);
+    assert_eq!(total(second.address), 3, "a backup is a store again");
+}
+
+#[test]
+fn a_damaged_or_missing_store_is_told() {
+    let data = tempdir().unwrap();
+    let uri = storage(data.path());
+    for command in [&["store", "check"][..], &["store", "inspect"], &["store", "backup", "copy"]] {
+        let arguments = [command, &["--storage", &uri]].concat();
+        assert!(refusal(&run(&arguments)).contains("holds no nusku store"), "{command:?}");
+    }
+    std::fs::write(data.path().join("nusku.db"), "not a database, and longer than a header")
+        .unwrap();
+    for arguments in [vec!["store", "check", "--storage", &uri], vec!["--storage", &uri]] {
+        refusal(&run(&arguments));
+    }
+    assert!(refusal(&run(&["store", "check", "--storage", "discard:"])).contains("embedded"));
 }
 
 #[test]

@@ -64,6 +64,40 @@ pub async fn an_expired_message_is_beyond_every_method(mut store: Store) {
     }
 }
 
+/// A driver may remember how far a queue is dead; it must not forget what comes
+/// back to life before that place.
+pub async fn many_dead_messages_hide_no_living_one(mut store: Store) {
+    let queue = store.make("q").await;
+    let late = NewMessage { delay: 80, ..plain("late") };
+    let alive = vec![plain("released"), plain("held"), late, plain("renewed")];
+    store.post_all(&queue, alive).await;
+    let released = store.claim(&queue, 1).await.id;
+    store.claim(&queue, 1).await;
+    let renewed = store.claim(&queue, 1).await.id;
+    store.post_all(&queue, vec![brief("dead"); 200]).await;
+    let claims = async |store: &Store, what: &str| {
+        let taken = store.try_claim(&queue, &order(10)).await;
+        let taken = taken.map(|claim| bodies(&claim.messages)).unwrap_or_default();
+        assert_eq!(taken.join(" "), what);
+    };
+    store.pass(60);
+    claims(&store, "").await;
+    store.claims().renew(&queue, renewed, 60, 60, store.now).await.unwrap();
+    store.claims().release(&queue, released, store.now).await.unwrap();
+    claims(&store, "released").await;
+    claims(&store, "").await;
+    store.pass(20);
+    claims(&store, "late").await;
+    claims(&store, "").await;
+    store.pass(20);
+    claims(&store, "held").await;
+    claims(&store, "").await;
+    store.pass(20);
+    claims(&store, "renewed").await;
+    store.post(&queue, &["new"]).await;
+    claims(&store, "new").await;
+}
+
 pub async fn a_claimed_message_does_not_die_before_its_claim(mut store: Store) {
     let queue = store.make("q").await;
     store.post_all(&queue, vec![brief("held"), brief("free")]).await;
@@ -90,6 +124,20 @@ pub async fn gc_collects_what_expired_and_nothing_else(mut store: Store) {
     let kept: Vec<_> = (0..10).map(|round| format!("kept {round}")).collect();
     assert_eq!(bodies(&store.all(&queue).await), kept);
     assert_eq!(store.counts(&queue).await, (0, 10));
+}
+
+/// Also what expires at a moment up to which all was collected before.
+pub async fn gc_misses_nothing_that_comes_late(mut store: Store) {
+    let queue = store.make("q").await;
+    store.pass(60 - u32::try_from(store.now.seconds() % 60).unwrap());
+    let mut collected = 0;
+    for _ in 0..3 {
+        store.post_all(&queue, vec![stillborn()]).await;
+        collected += store.gc().await;
+    }
+    store.pass(60);
+    collected += store.gc().await;
+    assert_eq!(collected, 3);
 }
 
 pub async fn gc_comes_to_an_end_over_many_queues(mut store: Store) {

@@ -54,6 +54,7 @@ impl Harness for Embedded {
             readers: 2,
             writer_cache_mib: 4,
             reader_cache_mib: 1,
+            body_cache_mib: 1,
         };
         let driver = EmbeddedDriver::open(self.0.path(), &settings).unwrap();
         Storage { control: driver.clone(), data: driver }

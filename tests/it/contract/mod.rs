@@ -26,7 +26,9 @@ mod store;
 mod volume;
 
 pub use harness::{Embedded, Harness, Model};
-pub use store::{Store, bodies, client, everything, key, key_of, metadata, plain, quoted, within};
+pub use store::{
+    Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
+};
 
 /// Runs every case on the stores that `$fresh` makes.
 macro_rules! contract {
@@ -135,8 +137,10 @@ macro_rules! contract {
                 a_message_dies_on_the_second,
                 a_message_with_no_life_is_never_seen,
                 an_expired_message_is_beyond_every_method,
+                many_dead_messages_hide_no_living_one,
                 a_claimed_message_does_not_die_before_its_claim,
                 gc_collects_what_expired_and_nothing_else,
+                gc_misses_nothing_that_comes_late,
                 gc_comes_to_an_end_over_many_queues,
                 two_collectors_at_once_are_harmless,
                 gc_after_a_queue_was_deleted_spares_its_successor,

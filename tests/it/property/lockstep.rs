@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use nusku::model::{
-    ClaimOrder, DeadLetter, ListQuery, Marker, Metadata, NewMessage, ProjectId, QueueFilter,
-    QueueKey,
+    ClaimOrder, DeadLetter, ListQuery, Marker, MessageId, Metadata, NewMessage, ProjectId,
+    QueueFilter, QueueKey,
 };
 use serde_json::json;
 
@@ -191,7 +191,7 @@ impl Lockstep {
         self.names.same_messages("got", queue, driver.unwrap(), &model.unwrap())
     }
 
-    fn messages(&self, queue: &QueueKey, picks: &[Pick]) -> Pair<Vec<nusku::model::MessageId>> {
+    fn messages(&self, queue: &QueueKey, picks: &[Pick]) -> Pair<Vec<MessageId>> {
         let pairs = picks.iter().filter_map(|&pick| self.names.message(queue, pick));
         let (driver, model) = pairs.map(|pair| (pair.driver, pair.model)).unzip();
         Pair { driver, model }
@@ -199,12 +199,19 @@ impl Lockstep {
 
     async fn delete(&self, queue: &QueueKey, message: Pick, claim: Option<Pick>) -> Checked {
         let Some(id) = self.names.message(queue, message) else { return Ok(()) };
-        let claim = claim.and_then(|pick| self.names.claim(pick));
+        let claim = match claim {
+            // Its own claim, if it has one, or any.
+            Some(pick) if pick.is_multiple_of(2) => {
+                let message = self.model.get(queue, id.model).await;
+                message.and_then(|it| it.claim).and_then(|claim| self.names.pair_of_claim(claim))
+            }
+            other => other.and_then(|pick| self.names.claim(pick)),
+        };
         let (now, driver) = (self.driver.now, self.driver.messages());
         let driver = driver.delete(queue, id.driver, claim.map(|it| it.driver), now).await;
         let model = self.model.messages();
         let model = model.delete(queue, id.model, claim.map(|it| it.model), now).await;
-        self.names.same_answer("deleted", driver, model)
+        self.names.same_answer("deleted", driver, &model)
     }
 
     async fn delete_many(
@@ -225,7 +232,7 @@ impl Lockstep {
         let driver = self.driver.messages().delete_many(queue, &ids.driver, named, now).await;
         let named = claims.as_ref().map(|claims| &claims.model[..]);
         let model = self.model.messages().delete_many(queue, &ids.model, named, now).await;
-        self.names.same_answer("deleted", driver, model)
+        self.names.same_answer("deleted", driver, &model)
     }
 
     async fn pop(&mut self, queue: &QueueKey, limit: u32) -> Checked {
@@ -261,7 +268,7 @@ impl Lockstep {
         let now = self.driver.now;
         let driver = self.driver.claims().renew(queue, id.driver, ttl, grace, now).await;
         let model = self.model.claims().renew(queue, id.model, ttl, grace, now).await;
-        self.names.same_answer("renewed", driver, model)
+        self.names.same_answer("renewed", driver, &model)
     }
 
     async fn release(&self, queue: &QueueKey, pick: Pick) -> Checked {
@@ -269,7 +276,7 @@ impl Lockstep {
         let now = self.driver.now;
         let driver = self.driver.claims().release(queue, id.driver, now).await;
         let model = self.model.claims().release(queue, id.model, now).await;
-        self.names.same_answer("released", driver, model)
+        self.names.same_answer("released", driver, &model)
     }
 
     async fn compare_all(&mut self) -> Checked {
@@ -281,7 +288,7 @@ impl Lockstep {
             let all = both!(self, it => it.all(&queue).await);
             self.names.same_messages("all messages", &queue, all.0, &all.1)?;
             let stats = both!(self, it => it.stats(&queue).await);
-            self.names.same_stats(stats.0, stats.1)?;
+            self.names.same_stats(&stats.0, &stats.1)?;
             let metadata = both!(self, it => it.queues().metadata(&queue).await);
             same("the metadata", metadata.0, metadata.1)?;
         }

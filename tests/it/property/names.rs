@@ -32,7 +32,7 @@ pub struct Names {
 const NEW: usize = 12;
 
 fn choose<T: Copy>(all: &[T], pick: Pick) -> Option<T> {
-    let all = if pick % 8 == 0 { all } else { &all[all.len().saturating_sub(NEW)..] };
+    let all = if pick.is_multiple_of(8) { all } else { &all[all.len().saturating_sub(NEW)..] };
     (!all.is_empty()).then(|| all[usize::from(pick / 8) % all.len()])
 }
 
@@ -64,13 +64,18 @@ impl Names {
 
     /// A message, mostly one posted to `queue`.
     pub fn message(&self, queue: &QueueKey, pick: Pick) -> Option<Pair<MessageId>> {
-        let own = |name: &&(QueueKey, _)| pick % 5 == 0 || name.0 == *queue;
+        let own = |name: &&(QueueKey, _)| pick.is_multiple_of(5) || name.0 == *queue;
         let all: Vec<_> = self.messages.iter().filter(own).map(|name| name.1).collect();
         choose(&all, pick)
     }
 
     pub fn claim(&self, pick: Pick) -> Option<Pair<ClaimId>> {
         choose(&self.claims, pick)
+    }
+
+    /// The pair of a claim that the model named.
+    pub fn pair_of_claim(&self, model: ClaimId) -> Option<Pair<ClaimId>> {
+        self.claims.iter().find(|pair| pair.model == model).copied()
     }
 
     pub fn claims(&self) -> &[Pair<ClaimId>] {
@@ -136,7 +141,7 @@ impl Names {
                 same("its times", (driver.ttl, driver.expires), (model.ttl, model.expires))?;
                 self.same_messages("what it holds", queue, driver.messages, &model.messages)
             }
-            (driver, model) => self.same_answer("the claim", driver, model),
+            (driver, model) => self.same_answer("the claim", driver, &model),
         }
     }
 
@@ -145,7 +150,7 @@ impl Names {
         &self,
         what: &str,
         driver: Result<T, Error>,
-        model: Result<T, Error>,
+        model: &Result<T, Error>,
     ) -> Checked {
         let driver = match driver {
             Err(Error::MessageIsClaimed(id)) => {
@@ -159,19 +164,18 @@ impl Names {
             }
             other => other,
         };
-        same(what, driver, model)
+        same(what, &driver, model)
     }
 
-    pub fn same_stats(&self, driver: Stats, model: Stats) -> Checked {
-        let head = |head: Option<MessageHead>| -> Checked<_> {
-            head.map(|head| {
-                let claim = head.claim.map(|claim| self.model_claim(claim)).transpose()?;
-                Ok(MessageHead { id: self.model_message(head.id)?, claim, ..head })
-            })
-            .transpose()
+    pub fn same_stats(&self, driver: &Stats, model: &Stats) -> Checked {
+        let head = |head: &Option<MessageHead>| -> Checked<Option<MessageHead>> {
+            let Some(head) = head else { return Ok(None) };
+            let claim = head.claim.map(|claim| self.model_claim(claim)).transpose()?;
+            let id = self.model_message(head.id)?;
+            Ok(Some(MessageHead { id, created: head.created, claim }))
         };
-        let (oldest, newest) = (head(driver.oldest.clone())?, head(driver.newest.clone())?);
-        same("the stats", Stats { oldest, newest, ..driver }, model)
+        let (oldest, newest) = (head(&driver.oldest)?, head(&driver.newest)?);
+        same("the stats", &Stats { oldest, newest, ..*driver }, model)
     }
 
     fn model_message(&self, driver: MessageId) -> Checked<MessageId> {
@@ -188,6 +192,7 @@ impl Names {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "most answers are compared where they arise")]
 pub fn same<T: Debug + PartialEq>(what: &str, driver: T, model: T) -> Checked {
     if driver == model {
         return Ok(());
