@@ -115,6 +115,8 @@ mod tests {
         let one = readers.read(|conn| conn.query_row("SELECT 1", [], |row| row.get(0))).await;
         assert_eq!(one, Ok(1));
         readers.stop();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 }
