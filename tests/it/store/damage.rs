@@ -142,7 +142,7 @@ fn pages_overwritten_anywhere_are_found_and_never_served() {
         let count = 1 + seeded.below(8);
         let first = 1 + seeded.below(pages - count);
         let junk = if round % 3 == 0 {
-            vec![0; (count * PAGE) as usize]
+            vec![0; usize::try_from(count * PAGE).unwrap()]
         } else {
             seeded.bytes(count * PAGE)
         };
@@ -283,7 +283,7 @@ fn a_large_store_starts_without_being_read_whole() {
     let data = copy();
     // Damage in the middle of the largest table is not found at the start.
     let pages = file_of(data.path()).metadata().unwrap().len() / PAGE;
-    overwrite(data.path(), pages / 2 * PAGE, &[0; PAGE as usize]);
+    overwrite(data.path(), pages / 2 * PAGE, &[0; 8192]);
     let begun = Instant::now();
     let server = serve(data.path());
     assert!(begun.elapsed() < Duration::from_secs(20));
