@@ -31,7 +31,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 fn withstands(name: &str, target: Target) {
     let seeds = seeds(name);
-    seeds.iter().for_each(|seed| target(seed));
+    for seed in &seeds {
+        target(seed);
+    }
     let config = Config {
         cases: CASES,
         failure_persistence: None,
@@ -40,7 +42,9 @@ fn withstands(name: &str, target: Target) {
     };
     let input = (prop::sample::select(seeds), vec(mutation(), 1..6)).prop_map(|(seed, changes)| {
         let mut input = seed;
-        changes.iter().for_each(|change| mutate(&mut input, change));
+        for change in &changes {
+            mutate(&mut input, change);
+        }
         input
     });
     let outcome = TestRunner::new(config).run(&input, |input| {

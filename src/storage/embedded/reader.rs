@@ -75,7 +75,10 @@ impl Readers {
             let read = || {
                 conn.prepare_cached("BEGIN")?.execute([])?;
                 let answer = work(conn);
-                conn.prepare_cached("COMMIT")?.execute([])?;
+                // Some failures have ended the transaction already.
+                if !conn.is_autocommit() {
+                    conn.prepare_cached("COMMIT")?.execute([])?;
+                }
                 answer
             };
             // The caller may have gone away.
@@ -88,6 +91,32 @@ impl Readers {
             Ok(()) => answer.await.map_err(|_| unavailable(&"a reader stopped"))?,
             Err(TrySendError::Full(_)) => Err(unavailable(&"too many requests wait to be read")),
             Err(TrySendError::Disconnected(_)) => Err(unavailable(&"the store is closed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_panics_or_fails_is_not_the_last() {
+        let conn = Connection::open_in_memory().unwrap();
+        let (readers, threads) = Readers::start(vec![conn], 8).unwrap();
+        let panicked = readers.read(|_| -> rusqlite::Result<()> { panic!("as tests do") }).await;
+        assert!(panicked.is_err());
+        // As SQLite does by itself when the disk fails.
+        let ended = readers.read(|conn| {
+            conn.execute_batch("ROLLBACK")?;
+            conn.execute_batch("SELECT nonsense")
+        });
+        let reason = ended.await.unwrap_err().to_string();
+        assert!(reason.contains("nonsense"), "the reason is told: {reason}");
+        let one = readers.read(|conn| conn.query_row("SELECT 1", [], |row| row.get(0))).await;
+        assert_eq!(one, Ok(1));
+        readers.stop();
+        for thread in threads {
+            thread.join().unwrap();
         }
     }
 }

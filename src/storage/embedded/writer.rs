@@ -270,3 +270,19 @@ pub fn checkpoint(conn: &Connection, mode: &str) -> rusqlite::Result<u64> {
     let pages: i64 = conn.query_row(&sql, [], |row| row.get(1))?;
     Ok(u64::try_from(pages).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_wound_back_without_waiting_for_readers() {
+        let conn = Connection::open_in_memory().unwrap();
+        schema::set_up(&conn, 1).unwrap();
+        let patience = |conn: &Connection| {
+            conn.pragma_query_value(None, "busy_timeout", |row| row.get::<_, u64>(0))
+        };
+        assert_eq!(without_waiting(&conn, patience), Ok(0));
+        assert_eq!(patience(&conn), Ok(5000), "but all else is patient");
+    }
+}

@@ -156,11 +156,15 @@ fn mutations_of_good_requests() {
         let path = path.replace('Q', &queue);
         let bytes = if body_only && !body.is_empty() {
             let mut body = body.as_bytes().to_vec();
-            mutations.iter().for_each(|change| mutate(&mut body, change));
+            for change in &mutations {
+                mutate(&mut body, change);
+            }
             framed(method, &path, &body)
         } else {
             let mut bytes = framed(method, &path, body.as_bytes());
-            mutations.iter().for_each(|change| mutate(&mut bytes, change));
+            for change in &mutations {
+                mutate(&mut bytes, change);
+            }
             bytes
         };
         let before = target.total(&queue);

@@ -136,13 +136,13 @@ fn use_damaged(server: Server) -> (usize, String) {
 fn pages_overwritten_anywhere_are_found_and_never_served() {
     let mut seeded = Seeded(7);
     let pages = file_of(SOUND.path()).metadata().unwrap().len() / PAGE;
-    let mut served = 0;
+    let mut began = 0;
     for round in 0..12 {
         let data = copy();
         let count = 1 + seeded.below(8);
         let first = 1 + seeded.below(pages - count);
         let junk = if round % 3 == 0 {
-            vec![0; (count * PAGE) as usize]
+            vec![0; usize::try_from(count * PAGE).unwrap()]
         } else {
             seeded.bytes(count * PAGE)
         };
@@ -151,14 +151,14 @@ fn pages_overwritten_anywhere_are_found_and_never_served() {
 
         match Server::try_spawn(&mut serving(data.path())) {
             Ok(server) => {
-                served += 1;
+                began += 1;
                 let (_, log) = use_damaged(server);
                 assert!(!log.contains("panic"), "{log}");
             }
             Err(log) => assert!(log.contains("the store is damaged ("), "{log}"),
         }
     }
-    assert!(served > 0, "none of the damage was left to be met by requests");
+    assert!(began > 0, "none of the damage was left to be met by requests");
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_large_store_starts_without_being_read_whole() {
     let data = copy();
     // Damage in the middle of the largest table is not found at the start.
     let pages = file_of(data.path()).metadata().unwrap().len() / PAGE;
-    overwrite(data.path(), pages / 2 * PAGE, &[0; PAGE as usize]);
+    overwrite(data.path(), pages / 2 * PAGE, &[0; 8192]);
     let begun = Instant::now();
     let server = serve(data.path());
     assert!(begun.elapsed() < Duration::from_secs(20));
