@@ -16,12 +16,14 @@ mod checker;
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nusku::model::{ListQuery, Marker, Message, NewMessage, QueueKey};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::contract::{
-    Embedded, Harness, Model, Store, bodies, client, everything, key, order, plain, within,
+    Embedded, Harness, Model, Store, bodies, client, everything, key, order, plain,
 };
 use crate::dice::Dice;
 use checker::{Ledger, Sight};
@@ -66,7 +68,9 @@ async fn observe(harness: impl Harness + 'static) {
             over: AtomicBool::new(false),
             seed: seed.wrapping_add(phase as u64),
         });
-        within(run(stage, batches, &mut sights)).await;
+        let patience = Duration::from_secs(60 + 2 * batches);
+        let ended = timeout(patience, run(stage, batches, &mut sights)).await;
+        ended.expect("somebody waits for ever");
         store.reopen().await;
     }
     let (acknowledged, due) = ledger.check(&sights).unwrap_or_else(|wrong| panic!("{wrong}"));
