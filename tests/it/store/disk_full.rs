@@ -2,6 +2,7 @@
 //! stands in for it.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,18 +62,18 @@ fn a_full_disk_refuses_writes_answers_reads_and_recovers() {
     let mut kept = fill(&server, 1);
     assert!(kept.len() > 200, "{} were acknowledged", kept.len());
 
-    // Some writes may still find room between old ones; then they count. What is
-    // refused uses numbers up all the same.
-    let mut refused = 0;
-    for n in (200_000..203_000).step_by(100) {
-        let hundred: Vec<_> = (n..n + 100).collect();
+    // Some writes still find room, when the log has been copied meanwhile; then
+    // they count. What is refused uses numbers up all the same.
+    let (mut refused, mut next) = (0, 200_000);
+    while refused < 20 {
+        let hundred: Vec<_> = (next..next + 100).collect();
+        next += 100;
         match post(server.address, &hundred, BODY_BYTES).unwrap() {
             201 => kept.extend(hundred),
             503 => refused += 1,
             other => panic!("{other} from a full store"),
         }
     }
-    assert!(refused > 15, "{refused} refused");
 
     // Reads go on, and show what was acknowledged, no less and no more.
     assert_eq!(request(server.address, "GET", "/v2/ping", "").unwrap().0, 204);
@@ -103,11 +104,17 @@ fn a_refusal_says_when_to_try_again() {
     let server = serve_within(data.path(), KIB);
     fill(&server, 1);
     let body = format!(r#"{{"messages": [{{"body": "{}"}}]}}"#, "x".repeat(200_000));
-    let mut stream = connect(server.address).unwrap();
     let request = format!("{}\r\n{body}", head("POST", MESSAGES, body.len()));
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    // A few may still find room, when the log has been copied meanwhile.
+    let text = loop {
+        let mut stream = connect(server.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        if !text.starts_with("HTTP/1.1 201 ") {
+            break text;
+        }
+    };
     assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
     assert!(text.to_lowercase().contains("\r\nretry-after: 5\r\n"), "{text}");
     let document: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();

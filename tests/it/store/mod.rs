@@ -88,7 +88,7 @@ fn numbers(address: SocketAddr, bytes: usize) -> Result<BTreeSet<u64>, u16> {
             assert!(numbers.insert(n), "message {n} comes twice");
         }
         match page["links"][0]["href"].as_str() {
-            Some(next) => path = next.to_owned(),
+            Some(next) => next.clone_into(&mut path),
             None => return Ok(numbers),
         }
     }
