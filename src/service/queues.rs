@@ -113,9 +113,21 @@ impl Service {
         }
         metadata::validate(&updated, &self.limits).map_err(Error::InvalidBody)?;
         if updated != *stored {
+            // Zaqar measures the request only, so that a queue's metadata can
+            // grow without end, a change at a time.
+            if updated.to_text().len() as u64 > self.limits.max_queue_metadata {
+                return Err(Error::InvalidBody(self.metadata_too_large()));
+            }
             queues.set_metadata(queue, &stored, &updated).await?;
         }
         Ok(metadata::shown(Some(&updated), &self.limits))
+    }
+
+    /// What a client is told whose queue metadata is larger than
+    /// `max_queue_metadata` bytes.
+    #[must_use]
+    pub fn metadata_too_large(&self) -> String {
+        format!("Queue metadata is too large. Max size: {}", self.limits.max_queue_metadata)
     }
 
     /// Removes a queue and its messages, claimed ones too. A missing queue is

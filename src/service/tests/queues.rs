@@ -122,6 +122,18 @@ async fn the_result_must_keep_the_rules() {
 }
 
 #[tokio::test]
+async fn metadata_cannot_grow_beyond_its_limit_by_small_changes() {
+    // {"a":"…","b":2,"c":3} has 20 bytes around the text.
+    let room = usize::try_from(limits().max_queue_metadata).unwrap() - 20;
+    let (updated, _) = update(vec![replace("a", json!("x".repeat(room)))]).await;
+    assert!(updated.is_ok());
+    let (updated, stored) = update(vec![replace("a", json!("x".repeat(room + 1)))]).await;
+    let sentence = "Queue metadata is too large. Max size: 65536";
+    assert_eq!(updated, Err(Error::InvalidBody(sentence.to_owned())));
+    assert_eq!(stored, json!({"a": 1, "b": 2, "c": 3}));
+}
+
+#[tokio::test]
 async fn no_changes_change_nothing() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"a": 1}));

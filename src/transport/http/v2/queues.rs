@@ -37,9 +37,9 @@ async fn create(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let max = service.limits().max_queue_metadata;
-    let body = body::read(&request, payload, max)
-        .await
-        .map_err(|unread| unread.or_too_large(|| ApiError::invalid_request(too_large(max))))?;
+    let body = body::read(&request, payload, max).await.map_err(|unread| {
+        unread.or_too_large(|| ApiError::invalid_request(service.metadata_too_large()))
+    })?;
     let metadata = match body.filter(|body| !body.is_empty()) {
         Some(body) => Metadata::new(body::object(&body)?),
         None => Metadata::default(),
@@ -55,10 +55,6 @@ async fn create(
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
-}
-
-fn too_large(max: u64) -> String {
-    format!("Queue metadata is too large. Max size: {max}")
 }
 
 /// The metadata of a queue, defaults included, whether or not it exists.
@@ -79,9 +75,9 @@ async fn update(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let max = service.limits().max_queue_metadata;
-    let body = body::read(&request, payload, max)
-        .await
-        .map_err(|unread| unread.or_too_large(|| ApiError::invalid_body(too_large(max))))?;
+    let body = body::read(&request, payload, max).await.map_err(|unread| {
+        unread.or_too_large(|| ApiError::invalid_body(service.metadata_too_large()))
+    })?;
     let changes = json_patch::parse(&request, body.as_ref())?;
     let metadata = service.update_queue(&queue, changes).await;
     let metadata = metadata.during("Queue could not be updated.")?;
