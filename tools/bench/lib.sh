@@ -15,6 +15,7 @@ CLIENT=9f1c43a6-52e2-4c8e-9a57-0f4d5b1c7a10
 PROJECT=nusku-bench
 
 declare -A pid port dir   # of each server, by its name
+declare -A helpers        # servers that work for a server, by its name
 
 say() { echo "bench: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -121,10 +122,16 @@ url() { echo "http://127.0.0.1:${port[$1]}"; }
 # rss NAME: resident memory of the server, in MiB.
 rss() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 
-# cpu_seconds NAME: what the server has used of the processors so far.
+# cpu_seconds NAME: what the server, with its workers and its helpers, has used
+# of the processors so far.
 cpu_seconds() {
-  awk -v hertz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hertz }' \
-    "/proc/${pid[$1]}/stat"
+  local name process
+  for name in "$1" ${helpers[$1]:-}; do
+    for process in "${pid[$name]}" $(<"/proc/${pid[$name]}/task/${pid[$name]}/children"); do
+      cat "/proc/$process/stat"
+    done
+  done | awk -v hertz="$(getconf CLK_TCK)" \
+    '{ sub(/.*\) /, ""); used += $12 + $13 } END { print used / hertz }'
 }
 
 # rss_peak NAME: the most it ever was, in MiB.
@@ -170,6 +177,8 @@ bench_on() {
       | [["requests/s", .requests_per_second], ["messages/s", .messages_per_second],
          ["p50 ms", .latency_ms.p50], ["p99 ms", .latency_ms.p99], ["max ms", .latency_ms.max]][]
       | [$part, $variant, "\($operation) \(.[0])", .[1]]),
+    (.elapsed_seconds as $seconds | .operations[] | select(.empty > 0)
+      | [$part, $variant, "\(.operation) empty answers/s", .empty / $seconds]),
     [$part, $variant, "server CPU us/request",
      ($used - $before) * 1e6 / ([.operations[] | .requests + .empty] | add)]
     | @tsv' <<<"$json" >>"$OUT/results.tsv"
