@@ -9,9 +9,6 @@ pub enum Error {
     /// The queue must exist for this and does not.
     #[error("Queue {} does not exist for project {}", .0.name, .0.project)]
     QueueDoesNotExist(QueueKey),
-    /// No such message in that queue, or it has expired.
-    #[error("Message {1} does not exist in queue {name} for project {project}", name = .0.name, project = .0.project)]
-    MessageDoesNotExist(QueueKey, MessageId),
     /// No such live claim in that queue.
     #[error("Claim {1} does not exist in queue {name} for project {project}", name = .0.name, project = .0.project)]
     ClaimDoesNotExist(QueueKey, ClaimId),

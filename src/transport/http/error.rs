@@ -139,11 +139,11 @@ impl ApiError {
 
     fn from_storage(error: &storage::Error, failure: &'static str) -> Self {
         use storage::Error::{
-            ClaimDoesNotExist, MessageDoesNotExist, MessageIsClaimed, MessageIsNotClaimed,
-            MetadataChanged, QueueDoesNotExist, Unavailable,
+            ClaimDoesNotExist, MessageIsClaimed, MessageIsNotClaimed, MetadataChanged,
+            QueueDoesNotExist, Unavailable,
         };
         match error {
-            QueueDoesNotExist(..) | MessageDoesNotExist(..) | ClaimDoesNotExist(..) => {
+            QueueDoesNotExist(..) | ClaimDoesNotExist(..) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             MessageIsClaimed(_) => Self::new(

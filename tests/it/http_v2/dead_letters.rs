@@ -14,21 +14,21 @@ fn claim_and_forget(app: &TestApp, queue: &str, limit: u32) -> Vec<Value> {
 
 fn app() -> TestApp {
     let app = TestApp::start();
-    app.queue("work", json!({"_max_claim_count": 2, "_dead_letter_queue": "dead"}));
+    app.queue("jobs", json!({"_max_claim_count": 2, "_dead_letter_queue": "dead"}));
     app
 }
 
 #[test]
 fn the_claim_after_the_last_allowed_one_moves_the_message() {
     let app = app();
-    let href = app.post_bodies("work", &[json!("poison")]).remove(0);
-    assert_eq!(claim_and_forget(&app, "work", 1), [json!("poison")]);
-    assert_eq!(claim_and_forget(&app, "work", 1), [json!("poison")]);
+    let href = app.post_bodies("jobs", &[json!("poison")]).remove(0);
+    assert_eq!(claim_and_forget(&app, "jobs", 1), [json!("poison")]);
+    assert_eq!(claim_and_forget(&app, "jobs", 1), [json!("poison")]);
     // Nothing moves in the background.
     app.advance(100);
-    assert_eq!(app.bodies("work"), [json!("poison")]);
-    assert_eq!(claim_and_forget(&app, "work", 1), Vec::<Value>::new());
-    assert_eq!(app.bodies("work"), Vec::<Value>::new());
+    assert_eq!(app.bodies("jobs"), [json!("poison")]);
+    assert_eq!(claim_and_forget(&app, "jobs", 1), Vec::<Value>::new());
+    assert_eq!(app.bodies("jobs"), Vec::<Value>::new());
     // It is free there, under its old id.
     let moved = app.get("/v2/queues/dead/messages?echo=1").expect(200).json();
     assert_eq!(moved["messages"][0]["id"], id_of(&href));
@@ -40,12 +40,12 @@ fn the_claim_after_the_last_allowed_one_moves_the_message() {
 #[test]
 fn what_moves_counts_against_the_limit() {
     let app = app();
-    app.post_bodies("work", &[json!(1)]);
-    claim_and_forget(&app, "work", 1);
-    claim_and_forget(&app, "work", 1);
-    app.post_bodies("work", &[json!(2), json!(3)]);
-    assert_eq!(claim_and_forget(&app, "work", 1), Vec::<Value>::new());
-    assert_eq!(claim_and_forget(&app, "work", 2), [json!(2), json!(3)]);
+    app.post_bodies("jobs", &[json!(1)]);
+    claim_and_forget(&app, "jobs", 1);
+    claim_and_forget(&app, "jobs", 1);
+    app.post_bodies("jobs", &[json!(2), json!(3)]);
+    assert_eq!(claim_and_forget(&app, "jobs", 1), Vec::<Value>::new());
+    assert_eq!(claim_and_forget(&app, "jobs", 2), [json!(2), json!(3)]);
     assert_eq!(app.bodies("dead"), [json!(1)]);
 }
 
@@ -53,16 +53,16 @@ fn what_moves_counts_against_the_limit() {
 fn a_dead_letter_has_a_life_of_its_own() {
     let app = TestApp::start();
     app.queue(
-        "work",
+        "jobs",
         json!({
             "_max_claim_count": 1,
             "_dead_letter_queue": "dead",
             "_dead_letter_queue_messages_ttl": 100,
         }),
     );
-    app.post_bodies("work", &[json!(1)]);
-    claim_and_forget(&app, "work", 1);
-    app.post("/v2/queues/work/claims", json!({})).expect(204);
+    app.post_bodies("jobs", &[json!(1)]);
+    claim_and_forget(&app, "jobs", 1);
+    app.post("/v2/queues/jobs/claims", json!({})).expect(204);
     let moved = app.get("/v2/queues/dead/messages?echo=1").expect(200).json();
     assert_eq!(moved["messages"][0]["ttl"], 100);
     app.advance(99);
@@ -74,18 +74,18 @@ fn a_dead_letter_has_a_life_of_its_own() {
 #[test]
 fn releases_and_renewals_forgive() {
     let app = app();
-    app.post_bodies("work", &[json!(1)]);
-    claim_and_forget(&app, "work", 1);
-    let (claim, _) = app.claim("work", 1, json!({}));
+    app.post_bodies("jobs", &[json!(1)]);
+    claim_and_forget(&app, "jobs", 1);
+    let (claim, _) = app.claim("jobs", 1, json!({}));
     app.delete(&claim).expect(204);
-    claim_and_forget(&app, "work", 1);
-    let (claim, _) = app.claim("work", 1, json!({"ttl": 60}));
+    claim_and_forget(&app, "jobs", 1);
+    let (claim, _) = app.claim("jobs", 1, json!({"ttl": 60}));
     app.patch(&claim, json!({"ttl": 60})).expect(204);
     app.advance(60);
     for _ in 0..2 {
-        assert_eq!(claim_and_forget(&app, "work", 1), [json!(1)]);
+        assert_eq!(claim_and_forget(&app, "jobs", 1), [json!(1)]);
     }
-    assert_eq!(claim_and_forget(&app, "work", 1), Vec::<Value>::new());
+    assert_eq!(claim_and_forget(&app, "jobs", 1), Vec::<Value>::new());
 }
 
 #[test]
@@ -98,10 +98,10 @@ fn without_both_settings_nothing_moves() {
         json!({"_max_claim_count": 1, "_dead_letter_queue": "no such/name"}),
     ] {
         let app = TestApp::start();
-        app.queue("work", metadata.clone());
-        app.post_bodies("work", &[json!(1)]);
+        app.queue("jobs", metadata.clone());
+        app.post_bodies("jobs", &[json!(1)]);
         for _ in 0..4 {
-            assert_eq!(claim_and_forget(&app, "work", 1), [json!(1)], "{metadata}");
+            assert_eq!(claim_and_forget(&app, "jobs", 1), [json!(1)], "{metadata}");
         }
     }
 }
