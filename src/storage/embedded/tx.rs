@@ -59,7 +59,8 @@ impl State {
     }
 
     /// Forgets whatever a rolled back transaction may have changed;
-    /// `generation` is the registry's. Numbers that were given out stay used: gaps are allowed, repetition is not.
+    /// `generation` is the registry's. Numbers that were given out stay used:
+    /// gaps are allowed, repetition is not.
     pub fn reload(&mut self, conn: &Connection, generation: u64) -> rusqlite::Result<()> {
         self.reserved = 0;
         self.generation = generation;

@@ -2,8 +2,8 @@
 //! handler, in the order that Zaqar makes them. The first to fail answers.
 //!
 //! A signed URL must hold; a form is refused; the client must take JSON; then
-//! come `Client-ID`, the project and the name of the queue. That the route exists was known before;
-//! whether it has the method is looked at after.
+//! come `Client-ID`, the project and the name of the queue. That the route
+//! exists was known before; whether it has the method is looked at after.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
