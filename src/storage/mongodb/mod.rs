@@ -8,8 +8,9 @@
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
-//! * `connect`: from settings to a database that is fit for use; `gc`: what
-//!   runs in the background; `inspect`: a look from outside.
+//! * `options`, `connect`, `topology`: from settings to a database that answers;
+//!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
+//!   background.
 
 mod claims;
 mod connect;
@@ -18,13 +19,17 @@ mod document;
 mod error;
 mod gc;
 mod heads;
+mod indexes;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
+mod options;
 mod post;
+mod prepare;
 mod queues;
 mod store;
+mod topology;
 mod transaction;
 
 use std::future::Future;
@@ -123,7 +128,7 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.run(|engine| async move { connect::ping(&engine.store).await }).await
+        self.ping_primary().await
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
@@ -143,6 +148,9 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn close(&self) {
+        if matches!(*self.state.borrow(), State::Waiting(_)) {
+            return;
+        }
         let _ = self
             .run(|engine| async move {
                 engine.store.client.clone().shutdown().await;
