@@ -2,8 +2,9 @@
 //!
 //! Everybody reaches a member only through its gate, a listener that hands
 //! connections on. A gate knows who connects, since a member says so in its first
-//! message (`hostInfo`, which is there for this purpose). A cut link carries
-//! nothing and closes nothing, as a cut cable would; healed, it goes on.
+//! message (`hostInfo`, which is there for this purpose). A connection over a link
+//! that is cut neither carries anything nor ends, until the link is healed; a new
+//! one is refused, or the members would need half a minute to find each other.
 
 use std::io;
 use std::net::SocketAddr;
@@ -90,7 +91,9 @@ async fn serve(listener: std::net::TcpListener, link: Link, ports: Arc<[u16]>) {
 async fn carry(mut stream: TcpStream, mut link: Link, ports: &[u16]) -> io::Result<()> {
     let hello = first_message(&mut stream).await?;
     link.from = ports.iter().position(|port| says_its_port(&hello, *port));
-    link.wait_until_whole().await;
+    if !link.is_whole(&link.cut_off.borrow()) {
+        return Ok(());
+    }
     let mut member = TcpStream::connect(("127.0.0.1", ports[link.to])).await?;
     stream.set_nodelay(true)?;
     member.set_nodelay(true)?;
@@ -119,7 +122,7 @@ fn says_its_port(hello: &[u8], port: u16) -> bool {
     host.ends_with(format!(":{port}").as_bytes())
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: Link) -> io::Result<()> {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, link: Link) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer).await;
@@ -133,10 +136,13 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: Link) -
 }
 
 impl Link {
-    async fn wait_until_whole(&mut self) {
-        let ends = [Some(self.to), self.from];
-        let whole = |cut_off: &Vec<bool>| !ends.iter().flatten().any(|member| cut_off[*member]);
+    fn is_whole(&self, cut_off: &[bool]) -> bool {
+        !cut_off[self.to] && self.from.is_none_or(|from| !cut_off[from])
+    }
+
+    async fn wait_until_whole(&self) {
+        let mut watched = self.cut_off.clone();
         // Fails only when the network is gone, and this task with it.
-        let _ = self.cut_off.wait_for(whole).await;
+        let _ = watched.wait_for(|cut_off| self.is_whole(cut_off)).await;
     }
 }

@@ -41,7 +41,7 @@ impl ReplicaSet {
         let set = Self { members, network };
         let hosts = set.hosts().into_iter().zip(0..);
         let members: Vec<_> = hosts.map(|(host, id)| doc! { "_id": id, "host": host }).collect();
-        let settings = doc! { "electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 300 };
+        let settings = doc! { "electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 300, "heartbeatTimeoutSecs": 2 };
         let config = doc! { "_id": NAME, "members": members, "settings": settings };
         set.ask(0, doc! { "replSetInitiate": config }).await.unwrap();
         set.wait_until_complete().await;
