@@ -3,14 +3,16 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues`: the
-//!   records of queues;
+//! * `layout` and `document`: where what is and how it looks; `queues` and
+//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
+//!   `json_to_bson`, `bson_to_json`: how values are written and read;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
 //! * `connect`: from settings to a database that is fit for use; `gc`: what
 //!   runs in the background; `inspect`: a look from outside.
 
+mod bson_to_json;
 mod claims;
 mod connect;
 mod deletes;
@@ -18,14 +20,18 @@ mod document;
 mod error;
 mod gc;
 mod heads;
+mod ids;
+mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
+mod metadata;
 mod post;
 mod queues;
 mod store;
 mod transaction;
+mod wire;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Posting.
 
+use crate::config::BodyEncoding;
 use crate::model::{ClientId, MessageId, NewMessage, QueueKey, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -26,7 +27,8 @@ impl Order {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Self> {
-        let ready = |message: NewMessage| Ok((Body::new(&message.body)?, message));
+        let ready =
+            |message: NewMessage| Ok((Body::new(&message.body, BodyEncoding::Bson)?, message));
         let messages = messages.into_iter().map(|m| ready(m).map(|(b, m)| (m, b)));
         Ok(Self {
             queue: queue.clone(),
