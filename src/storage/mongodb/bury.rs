@@ -14,17 +14,15 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{Hint, ReturnDocument};
 
-use super::document::integer;
-use super::error::{DUPLICATE_KEY, Fault, OpResult, code, unavailable};
+use super::contention::Contention;
+use super::document::{int, integer};
+use super::error::{DUPLICATE_KEY, OpResult, WRITE_CONFLICT, unavailable};
 use super::hand_out::Order;
 use super::store::{Documents, Partition, Store};
-use super::take::{int, life_of};
+use super::take::life_of;
 use super::{command, layout, queues, transaction};
 use crate::model::{DeadLetter, Message, Metadata, QueueKey};
 
-/// Tries before a move is given up: the queue may have to be made first, and
-/// without transactions another writer may take a marker.
-const MOST_TRIES: usize = 16;
 /// How long the mover's own claim lasts where there are no transactions, in seconds.
 const MOVERS_TTL: u32 = 60;
 
@@ -47,18 +45,20 @@ pub async fn bury(
         target: store.partition_of(&grave),
         near: store.partition_number(&grave) == order.queue.partition,
     };
-    for _ in 0..MOST_TRIES {
+    let mut contention = Contention::new(&store.settings);
+    loop {
         match burial.try_once(spent).await {
             Ok(Some(moved)) => return Ok(moved),
             Ok(None) => {
                 queues::create(store, &grave, &Metadata::default()).await?;
             }
-            Err(Fault::Failed(error)) if code(&error) == Some(DUPLICATE_KEY) => {}
+            // Others post to the dead letter queue: two want one counter, or,
+            // without transactions, one marker.
+            Err(fault) if matches!(fault.code(), Some(WRITE_CONFLICT | DUPLICATE_KEY)) => {}
             Err(fault) => return Err(fault),
         }
+        contention.pause().await?;
     }
-    let problem = format!("messages cannot be moved to {grave}: their markers are always taken");
-    Err(Fault::Refused(unavailable(&problem)))
 }
 
 /// One move.
@@ -107,10 +107,8 @@ impl Burial<'_> {
         session: Option<&mut ClientSession>,
     ) -> OpResult<Vec<Document>> {
         let ids: Vec<_> = spent.iter().map(|it| ObjectId::from_bytes(it.id.bytes())).collect();
-        let markers: Vec<_> = spent
-            .iter()
-            .map(|message| i64::try_from(message.marker).unwrap_or(i64::MAX))
-            .collect();
+        let markers: Vec<_> =
+            spent.iter().map(|message| i64::try_from(message.marker).unwrap_or(i64::MAX)).collect();
         let now = self.order.now;
         let mover = ObjectId::from_bytes(self.order.id.bytes());
         // A queue may be its own dead letter queue: only the marker tells there
@@ -202,7 +200,8 @@ impl Burial<'_> {
         let ids: Vec<_> = moving.iter().map(|(message, _)| id(message)).collect();
         let there = doc! { "_id": { "$in": &ids }, "p_q": &self.to };
         let there = documents(&self.target.messages, there, session.as_deref_mut()).await?;
-        let there: HashSet<_> = there.iter().filter_map(|copy| copy.get_object_id("_id").ok()).collect();
+        let there: HashSet<_> =
+            there.iter().filter_map(|copy| copy.get_object_id("_id").ok()).collect();
         let mut copies = Vec::with_capacity(moving.len());
         for (message, marker) in moving {
             if message.get_object_id("_id").is_ok_and(|id| !there.contains(&id)) {

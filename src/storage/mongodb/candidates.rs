@@ -43,6 +43,8 @@ pub struct Floors(Mutex<Second>);
 struct Second {
     now: Timestamp,
     floors: HashMap<String, (bool, i64)>,
+    /// How often something was freed.
+    freed: u64,
 }
 
 impl Floors {
@@ -51,6 +53,11 @@ impl Floors {
 
     fn with<T>(&self, work: impl FnOnce(&mut Second) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How often something was freed: what a search finds is old if this changed.
+    fn freed(&self) -> u64 {
+        self.with(|second| second.freed)
     }
 
     /// The marker where everything free begins, if that is known.
@@ -62,9 +69,14 @@ impl Floors {
         })
     }
 
-    /// Notes that everything before `floor` is handed out or cannot be.
-    pub fn raise(&self, queue: &QueueEntry, view: View, floor: i64) {
+    /// Notes that everything up to `last` is handed out or cannot be, if nothing
+    /// was freed since `freed`.
+    fn raise(&self, queue: &QueueEntry, view: View, last: u64, freed: u64) {
+        let floor = i64::try_from(last).unwrap_or(i64::MAX).saturating_add(1);
         self.with(|second| {
+            if second.freed != freed {
+                return;
+            }
             if second.now != view.now || second.floors.len() >= Self::MOST {
                 second.floors.clear();
                 second.now = view.now;
@@ -75,7 +87,10 @@ impl Floors {
 
     /// Notes that something may have become free anywhere in the queue.
     pub fn forget(&self, queue: &QueueEntry) {
-        self.with(|second| second.floors.remove(&queue.p_q));
+        self.with(|second| {
+            second.freed += 1;
+            second.floors.remove(&queue.p_q);
+        });
     }
 }
 
@@ -88,7 +103,8 @@ pub struct Found {
     pub all: bool,
 }
 
-/// Finds the oldest messages that are free, up to `most`.
+/// Finds the oldest messages that are free, up to `most`, all of which the
+/// caller is going to claim.
 pub async fn find(
     store: &Store,
     floors: &Floors,
@@ -97,6 +113,7 @@ pub async fn find(
     most: usize,
 ) -> OpResult<Found> {
     let most = most.min(MOST_CANDIDATES);
+    let freed = floors.freed();
     let head = heads::first(store, queue, view.now).await?;
     let floor = floors.get(queue, view).filter(|floor| floor - head > SMALL_GAP);
     let mut search = Search { store, queue, view, most, found: Found::default(), bytes: 0 };
@@ -109,6 +126,9 @@ pub async fn find(
         search.found.messages.extend(behind);
         search.found.all &= search.found.messages.len() <= most;
         search.found.messages.truncate(most);
+    }
+    if let Some(last) = search.found.messages.last() {
+        floors.raise(queue, view, last.message.marker, freed);
     }
     Ok(search.found)
 }

@@ -5,13 +5,13 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
 
+use super::MongodbDriver;
 use super::command;
-use super::document::{Stored, date};
+use super::document::{Stored, date, int};
 use super::error::OpResult;
-use super::hand_out::Order;
+use super::hand_out::{self, Order};
 use super::store::{QueueEntry, Store};
-use super::take::{int, life_of};
-use super::{MongodbDriver, ids};
+use super::take::life_of;
 use crate::model::{Claim, ClaimId, ClaimOrder, QueueKey, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
@@ -99,6 +99,21 @@ pub async fn release(
     Ok(())
 }
 
+/// Gives back what was claimed quietly: only the claim goes. If that fails, it
+/// passes by itself.
+pub async fn give_back(store: &Store, queue: &QueueEntry, id: ClaimId, now: Timestamp) {
+    let statement = doc! {
+        "q": held(queue, id, now),
+        "u": { "$set": { "c.id": Bson::Null, "c.e": int(now.seconds()) } },
+        "multi": true,
+        "hint": "claimed",
+    };
+    let given_back = command::update(store.partition(queue), vec![statement], None).await;
+    if let Err(fault) = given_back {
+        tracing::debug!(%fault, "messages stay claimed for a while");
+    }
+}
+
 #[async_trait]
 impl ClaimController for MongodbDriver {
     async fn create(
@@ -110,7 +125,7 @@ impl ClaimController for MongodbDriver {
         let (key, claim) = (key.clone(), order.clone());
         self.run(move |engine| async move {
             let Some(queue) = engine.find(&key).await? else { return Ok(None) };
-            let id = ids::new_claim(now);
+            let id = hand_out::new_id(now);
             engine.hand_out(Order { queue, id, claim, quietly: false, now }).await
         })
         .await

@@ -13,11 +13,11 @@ use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
 use super::candidates::{self, Floors, Found, MOST_CANDIDATES, View};
-use super::bury;
 use super::document::Stored;
 use super::lane::{Job, Lane};
 use super::store::{QueueEntry, Store};
 use super::take::{self, Share};
+use super::{Engine, bury};
 use crate::model::{Claim, ClaimId, ClaimOrder, Message, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -58,6 +58,19 @@ pub fn start(handle: &Handle, store: &Arc<Store>, floors: &Arc<Floors>) -> HandO
         let (store, floors) = (Arc::clone(&store), Arc::clone(&floors));
         async move { Group::new(&store, &floors, jobs).run().await }
     })
+}
+
+impl Engine {
+    /// Hands out what is free, together with what others are handed.
+    pub async fn hand_out(&self, order: Order) -> Result<Option<Claim>> {
+        self.hand_outs[order.queue.partition].submit(order).await
+    }
+}
+
+/// A fresh id for a claim.
+#[must_use]
+pub fn new_id(_now: Timestamp) -> ClaimId {
+    ClaimId::from_bytes(mongodb::bson::oid::ObjectId::new().bytes())
 }
 
 /// An order that is being filled.
@@ -187,11 +200,6 @@ impl<'a> Group<'a> {
                 return;
             }
         };
-        if let Some(last) = found.messages.last() {
-            let order = &self.open[batch[0]].job.order;
-            let floor = i64::try_from(last.message.marker).unwrap_or(i64::MAX).saturating_add(1);
-            self.floors.raise(&order.queue, order.view(), floor);
-        }
         let mut messages = found.messages.into_iter();
         for &member in batch {
             let open = &mut self.open[member];

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, RawBsonRef, doc};
+use mongodb::bson::{Document, RawBsonRef, doc};
 use mongodb::options::Hint;
 
 use super::command;
-use super::document::{Stored, date};
+use super::document::{Stored, date, int};
 use super::error::OpResult;
 use super::hand_out::Order;
 use super::store::{Partition, Store};
@@ -124,12 +124,6 @@ fn statement(order: &Order, ids: Vec<ObjectId>, (life, count): (Option<u32>, i64
 #[must_use]
 pub fn life_of(ttl: u32, now: Timestamp) -> Document {
     doc! { "t": int(ttl.into()), "e": date(now.plus(ttl)) }
-}
-
-/// An integer as Zaqar writes it: 32 bits wide where it fits.
-#[must_use]
-pub fn int(value: i64) -> Bson {
-    i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32)
 }
 
 fn object_id(stored: &Stored) -> ObjectId {
