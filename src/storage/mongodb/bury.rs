@@ -12,13 +12,13 @@ use std::collections::HashSet;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::{Hint, ReturnDocument};
+use mongodb::options::ReturnDocument;
 
 use super::contention::Contention;
 use super::document::{int, integer};
 use super::error::{DUPLICATE_KEY, OpResult, WRITE_CONFLICT, unavailable};
 use super::hand_out::Order;
-use super::store::{Documents, Partition, Store};
+use super::store::{Partition, Store};
 use super::take::life_of;
 use super::{command, layout, queues, transaction};
 use crate::model::{DeadLetter, Message, Metadata, QueueKey};
@@ -77,10 +77,7 @@ struct Burial<'a> {
 impl Burial<'_> {
     /// Moves what is still there; `None` if there is no such dead letter queue.
     async fn try_once(&self, spent: &[Message]) -> OpResult<Option<usize>> {
-        let mut session = match self.store.transactions {
-            true => Some(transaction::begin(self.store).await?),
-            false => None,
-        };
+        let mut session = transaction::begin_if_any(self.store).await?;
         let found = self.still_free(spent, session.as_mut()).await?;
         if found.is_empty() {
             return Ok(Some(0));
@@ -100,7 +97,7 @@ impl Burial<'_> {
         Ok(Some(moving.len()))
     }
 
-    /// Those that nobody else has taken, in the order of their markers.
+    /// Those that nobody else has taken.
     async fn still_free(
         &self,
         spent: &[Message],
@@ -128,9 +125,7 @@ impl Burial<'_> {
             command::update(self.source, vec![statement], None).await?;
             filter.insert("c.id", mover);
         }
-        let mut found = documents(&self.source.messages, filter, session).await?;
-        found.sort_by_key(marker);
-        Ok(found)
+        documents(self.source, filter, session).await
     }
 
     /// Takes markers from the queue's counter and returns the first one.
@@ -199,7 +194,7 @@ impl Burial<'_> {
     ) -> OpResult<()> {
         let ids: Vec<_> = moving.iter().map(|(message, _)| id(message)).collect();
         let there = doc! { "_id": { "$in": &ids }, "p_q": &self.to };
-        let there = documents(&self.target.messages, there, session.as_deref_mut()).await?;
+        let there = documents(self.target, there, session.as_deref_mut()).await?;
         let there: HashSet<_> =
             there.iter().filter_map(|copy| copy.get_object_id("_id").ok()).collect();
         let mut copies = Vec::with_capacity(moving.len());
@@ -228,35 +223,13 @@ fn id(message: &Document) -> Bson {
     message.get("_id").cloned().unwrap_or(Bson::Null)
 }
 
-fn marker(message: &Document) -> i64 {
-    match message.get("k") {
-        Some(&Bson::Int32(k)) => k.into(),
-        Some(&Bson::Int64(k)) => k,
-        _ => i64::MAX,
-    }
-}
-
-/// All documents that pass the filter, found by their ids.
+/// All of the messages that pass the filter.
 async fn documents(
-    collection: &Documents,
+    partition: &Partition,
     filter: Document,
     session: Option<&mut ClientSession>,
 ) -> OpResult<Vec<Document>> {
-    let find = collection.find(filter).hint(Hint::Keys(doc! { "_id": 1 }));
-    let mut found = Vec::new();
-    match session {
-        Some(session) => {
-            let mut cursor = find.session(&mut *session).await?;
-            while cursor.advance(session).await? {
-                found.push(Document::try_from(cursor.current())?);
-            }
-        }
-        None => {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                found.push(Document::try_from(cursor.current())?);
-            }
-        }
-    }
-    Ok(found)
+    let mut found = command::find_by_ids(partition, filter, doc! {}, session).await?;
+    found.sort_by_key(|message| integer(message, "k"));
+    found.iter().map(|message| Ok(Document::try_from(message.as_ref())?)).collect()
 }

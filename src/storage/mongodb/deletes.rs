@@ -61,10 +61,7 @@ async fn delete_claimed(
     now: Timestamp,
 ) -> OpResult<()> {
     let partition = store.partition(queue);
-    let mut session = match store.transactions {
-        true => Some(transaction::begin(store).await?),
-        false => None,
-    };
+    let mut session = transaction::begin_if_any(store).await?;
     let held = holders(partition, ids, session.as_mut()).await?;
     let held: HashMap<_, _> = held.into_iter().filter(|(_, it)| it.is_in(queue, now)).collect();
     for &id in ids {

@@ -196,7 +196,9 @@ impl<'a> Group<'a> {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                batch.iter().for_each(|&member| self.open[member].fail(error.clone()));
+                for &member in batch {
+                    self.open[member].fail(error.clone());
+                }
                 return;
             }
         };

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
-use mongodb::options::Hint;
 use tokio::runtime::Handle;
 
 use super::Engine;
@@ -97,68 +96,60 @@ impl Removal {
 
     /// What became of it, by what is left: `None` if it has to be tried again.
     fn verdict(&self, left: &HashMap<MessageId, Holder>) -> Option<Result<()>> {
-        let here = |id: &MessageId| {
+        let here = self.ids.iter().find_map(|id| {
             let holder = left.get(id).filter(|holder| holder.is_in(&self.queue, self.now));
             holder.map(|holder| (*id, holder))
-        };
-        for (id, holder) in self.ids.iter().filter_map(here) {
-            match self.right {
-                Right::Claim(claim) if holder.claim == Some(claim) => return None,
-                Right::Any => return None,
-                _ if holder.is_live(self.now) => return Some(Err(Error::MessageIsClaimed(id))),
-                Right::Claim(_) => return Some(Err(Error::MessageIsNotClaimed(id))),
-                Right::Free => return None,
-            }
+        });
+        let Some((id, holder)) = here else { return Some(Ok(())) };
+        match self.right {
+            Right::Any => None,
+            Right::Claim(claim) if holder.claim == Some(claim) => None,
+            _ if holder.is_live(self.now) => Some(Err(Error::MessageIsClaimed(id))),
+            Right::Claim(_) => Some(Err(Error::MessageIsNotClaimed(id))),
+            Right::Free => None,
         }
-        Some(Ok(()))
     }
 }
 
 async fn run(store: &Store, mut jobs: Vec<Job<Removal, ()>>) {
     for _ in 0..MOST_TRIES {
-        match attempt(store, &jobs).await {
-            Err(error) => {
-                jobs.into_iter().for_each(|job| job.answer(Err(error.clone())));
-                return;
-            }
-            Ok(None) => {
-                jobs.into_iter().for_each(|job| job.answer(Ok(())));
-                return;
-            }
-            Ok(Some(left)) => {
-                let mut again = Vec::new();
-                for job in jobs {
-                    match job.order.verdict(&left) {
-                        Some(answer) => job.answer(answer),
-                        None => again.push(job),
-                    }
-                }
-                jobs = again;
+        let left = match attempt(store, &jobs).await {
+            Ok(left) => left,
+            Err(error) => return answer_all(jobs, &Err(error)),
+        };
+        let mut again = Vec::new();
+        for job in jobs {
+            match job.order.verdict(&left) {
+                Some(answer) => job.answer(answer),
+                None => again.push(job),
             }
         }
+        jobs = again;
         if jobs.is_empty() {
             return;
         }
     }
-    let problem = unavailable(&"the messages to be deleted never stood still");
-    jobs.into_iter().for_each(|job| job.answer(Err(problem.clone())));
+    answer_all(jobs, &Err(unavailable(&"the messages to be deleted never stood still")));
 }
 
-/// Deletes what may be deleted; returns what is left, if that needs a look.
-async fn attempt(
-    store: &Store,
-    jobs: &[Job<Removal, ()>],
-) -> Result<Option<HashMap<MessageId, Holder>>> {
-    let Some(first) = jobs.first() else { return Ok(None) };
+fn answer_all(jobs: Vec<Job<Removal, ()>>, answer: &Result<()>) {
+    for job in jobs {
+        job.answer(answer.clone());
+    }
+}
+
+/// Deletes what may be deleted; returns who holds the rest, as far as it is there.
+async fn attempt(store: &Store, jobs: &[Job<Removal, ()>]) -> Result<HashMap<MessageId, Holder>> {
+    let Some(first) = jobs.first() else { return Ok(HashMap::new()) };
     let partition = store.partition(&first.order.queue);
     let statements: Vec<_> = jobs.iter().map(|job| job.order.statement()).collect();
     let delete = || command::delete(partition, statements.clone(), None);
     let deleted = store.patience.persist(delete).await?;
     let asked: Vec<_> = jobs.iter().flat_map(|job| job.order.ids.iter().copied()).collect();
     if deleted == asked.len() as u64 {
-        return Ok(None);
+        return Ok(HashMap::new());
     }
-    Ok(Some(store.patience.persist(|| holders(partition, &asked, None)).await?))
+    store.patience.persist(|| holders(partition, &asked, None)).await
 }
 
 /// Whose a message is.
@@ -211,25 +202,8 @@ pub async fn holders(
     session: Option<&mut ClientSession>,
 ) -> OpResult<HashMap<MessageId, Holder>> {
     let ids: Vec<_> = ids.iter().map(|id| ObjectId::from_bytes(id.bytes())).collect();
-    let find = partition
-        .messages
-        .find(doc! { "_id": { "$in": ids } })
-        .projection(doc! { "p_q": 1, "k": 1, "e": 1, "c": 1 })
-        .hint(Hint::Keys(doc! { "_id": 1 }));
-    let mut found = HashMap::new();
-    match session {
-        Some(session) => {
-            let mut cursor = find.session(&mut *session).await?;
-            while cursor.advance(session).await? {
-                found.extend(Holder::read(cursor.current()));
-            }
-        }
-        None => {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                found.extend(Holder::read(cursor.current()));
-            }
-        }
-    }
-    Ok(found)
+    let projection = doc! { "p_q": 1, "k": 1, "e": 1, "c": 1 };
+    let filter = doc! { "_id": { "$in": ids } };
+    let found = command::find_by_ids(partition, filter, projection, session).await?;
+    Ok(found.iter().filter_map(|document| Holder::read(document)).collect())
 }
