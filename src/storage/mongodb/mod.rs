@@ -14,7 +14,10 @@
 
 mod alone;
 mod bson_to_json;
+mod bury;
+mod candidates;
 mod claims;
+mod command;
 mod connect;
 mod contention;
 mod counter;
@@ -22,6 +25,7 @@ mod deletes;
 mod document;
 mod error;
 mod gc;
+mod hand_out;
 mod heads;
 mod ids;
 mod insert;
@@ -33,7 +37,9 @@ mod messages;
 mod metadata;
 mod post;
 mod queues;
+mod removal;
 mod store;
+mod take;
 mod transaction;
 mod wire;
 
@@ -80,6 +86,12 @@ pub struct Engine {
     pub store: Arc<Store>,
     /// Posts, by partition.
     posts: Vec<post::PostLane>,
+    /// Claims, by partition.
+    hand_outs: Vec<hand_out::HandOuts>,
+    /// Deletions, by partition.
+    removals: Vec<removal::Removals>,
+    /// Where the free messages of queues begin.
+    floors: Arc<candidates::Floors>,
 }
 
 impl Engine {
@@ -87,8 +99,12 @@ impl Engine {
     fn start(handle: &Handle, store: Store) -> Arc<Self> {
         let store = Arc::new(store);
         let partitions = 0..store.partitions.len();
+        let floors = Arc::default();
+        let hand_out = |_| hand_out::start(handle, &store, &floors);
+        let hand_outs = partitions.clone().map(hand_out).collect();
+        let removals = partitions.clone().map(|_| removal::start(handle, &store)).collect();
         let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
-        Arc::new(Self { store, posts })
+        Arc::new(Self { store, posts, hand_outs, removals, floors })
     }
 
     /// The queue, if it exists.

@@ -25,7 +25,7 @@ mod queues;
 mod store;
 mod volume;
 
-pub use harness::{Embedded, Harness, Model};
+pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
     Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
 };
@@ -197,3 +197,5 @@ macro_rules! contract {
 
 contract!(on_the_model, Model::fresh());
 contract!(on_the_embedded_store, Embedded::fresh());
+contract!(on_mongodb, Mongodb::on_one_member());
+contract!(on_three_members_of_mongodb, Mongodb::on_three_members());

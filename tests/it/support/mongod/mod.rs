@@ -3,7 +3,7 @@
 mod network;
 mod process;
 mod set;
-mod shared;
+pub mod shared;
 mod trials;
 
 pub use process::Mongod;

@@ -16,11 +16,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+/// Who reaches a member, and is reached by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Everybody,
+    /// The other members are out of reach.
+    Clients,
+    Nobody,
+}
+
 /// Gates for all members, served by a runtime of their own: tests come and go.
 pub struct Network {
     gates: Vec<SocketAddr>,
-    /// Which members are cut off.
-    cut_off: watch::Sender<Vec<bool>>,
+    /// Of each member.
+    reach: watch::Sender<Vec<Reach>>,
     runtime: Option<Runtime>,
 }
 
@@ -29,7 +38,7 @@ pub struct Network {
 struct Link {
     from: Option<usize>,
     to: usize,
-    cut_off: watch::Receiver<Vec<bool>>,
+    reach: watch::Receiver<Vec<Reach>>,
 }
 
 impl Network {
@@ -41,17 +50,17 @@ impl Network {
             .enable_all()
             .build()
             .unwrap();
-        let (cut_off, watched) = watch::channel(vec![false; ports.len()]);
+        let (reach, watched) = watch::channel(vec![Reach::Everybody; ports.len()]);
         let ports: Arc<[u16]> = ports.into();
         let mut gates = Vec::new();
         for to in 0..ports.len() {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             gates.push(listener.local_addr().unwrap());
             listener.set_nonblocking(true).unwrap();
-            let link = Link { from: None, to, cut_off: watched.clone() };
+            let link = Link { from: None, to, reach: watched.clone() };
             runtime.spawn(serve(listener, link, Arc::clone(&ports)));
         }
-        Self { gates, cut_off, runtime: Some(runtime) }
+        Self { gates, reach, runtime: Some(runtime) }
     }
 
     /// Where a member is reached.
@@ -59,14 +68,14 @@ impl Network {
         self.gates[member]
     }
 
-    /// Cuts a member off from the others and from clients, or heals that.
-    pub fn set_cut_off(&self, member: usize, is_cut_off: bool) {
-        self.cut_off.send_modify(|members| members[member] = is_cut_off);
+    /// Who reaches a member from now on.
+    pub fn set_reach(&self, member: usize, reach: Reach) {
+        self.reach.send_modify(|members| members[member] = reach);
     }
 
-    /// Whether nobody reaches this member.
-    pub fn is_cut_off(&self, member: usize) -> bool {
-        self.cut_off.borrow()[member]
+    /// Whether a member is cut off from any.
+    pub fn is_cut(&self, member: usize) -> bool {
+        self.reach.borrow()[member] != Reach::Everybody
     }
 }
 
@@ -91,7 +100,7 @@ async fn serve(listener: std::net::TcpListener, link: Link, ports: Arc<[u16]>) {
 async fn carry(mut stream: TcpStream, mut link: Link, ports: &[u16]) -> io::Result<()> {
     let hello = first_message(&mut stream).await?;
     link.from = ports.iter().position(|port| says_its_port(&hello, *port));
-    if !link.is_whole(&link.cut_off.borrow()) {
+    if !link.is_whole(&link.reach.borrow()) {
         return Ok(());
     }
     let mut member = TcpStream::connect(("127.0.0.1", ports[link.to])).await?;
@@ -136,13 +145,17 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, link: Link) -> io
 }
 
 impl Link {
-    fn is_whole(&self, cut_off: &[bool]) -> bool {
-        !cut_off[self.to] && self.from.is_none_or(|from| !cut_off[from])
+    fn is_whole(&self, reach: &[Reach]) -> bool {
+        match self.from {
+            None => reach[self.to] != Reach::Nobody,
+            Some(from) if from == self.to => true,
+            Some(from) => [reach[from], reach[self.to]] == [Reach::Everybody; 2],
+        }
     }
 
     async fn wait_until_whole(&self) {
-        let mut watched = self.cut_off.clone();
+        let mut watched = self.reach.clone();
         // Fails only when the network is gone, and this task with it.
-        let _ = watched.wait_for(|cut_off| self.is_whole(cut_off)).await;
+        let _ = watched.wait_for(|reach| self.is_whole(reach)).await;
     }
 }

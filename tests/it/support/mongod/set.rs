@@ -8,11 +8,16 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::network::Network;
+use super::network::{Network, Reach};
 use super::process::Mongod;
 use crate::cli::program::PATIENCE;
 
 const NAME: &str = "rs";
+
+/// How long members wait for a primary before they elect another, in
+/// milliseconds. Calm ones are not misled by a busy machine.
+const CALM: i32 = 10_000;
+const ALERT: i32 = 1500;
 
 /// How often somebody who waits looks again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -20,28 +25,36 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Members that have elected a primary. Dropped, nothing is left of it.
 pub struct ReplicaSet {
     members: Vec<Mongod>,
-    /// Between the members; a set of one has none.
+    /// Between the members, if it can be cut.
     network: Option<Network>,
 }
 
 impl ReplicaSet {
     /// One member: durable and ordered like a large set, and quick.
     pub async fn single() -> Self {
-        Self::initiate(start_members(1).await, None).await
+        Self::initiate(start_members(1).await, None, CALM).await
     }
 
-    /// Three members that notice within seconds that one is gone.
+    /// Three members, each as quick to miss another as it may be.
     pub async fn of_three() -> Self {
         let members = start_members(3).await;
         let ports: Vec<_> = members.iter().map(Mongod::port).collect();
-        Self::initiate(members, Some(Network::before(&ports))).await
+        Self::initiate(members, Some(Network::before(&ports)), ALERT).await
     }
 
-    async fn initiate(members: Vec<Mongod>, network: Option<Network>) -> Self {
+    /// Three members that nobody is going to disturb, with no network to cut.
+    pub async fn of_three_undisturbed() -> Self {
+        Self::initiate(start_members(3).await, None, CALM).await
+    }
+
+    async fn initiate(members: Vec<Mongod>, network: Option<Network>, patience: i32) -> Self {
         let set = Self { members, network };
         let hosts = set.hosts().into_iter().zip(0..);
         let members: Vec<_> = hosts.map(|(host, id)| doc! { "_id": id, "host": host }).collect();
-        let settings = doc! { "electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 300, "heartbeatTimeoutSecs": 2 };
+        let settings = doc! {
+            "electionTimeoutMillis": patience,
+            "heartbeatIntervalMillis": patience / 5,
+        };
         let config = doc! { "_id": NAME, "members": members, "settings": settings };
         set.ask(0, doc! { "replSetInitiate": config }).await.unwrap();
         set.wait_until_complete().await;
@@ -67,40 +80,49 @@ impl ReplicaSet {
         &mut self.members[number]
     }
 
-    /// The number of the primary that clients can reach; waits until there is one.
+    /// The number of the primary, cut links aside; waits until there is one.
     pub async fn primary(&self) -> usize {
-        within(async || {
-            let mut primaries = Vec::new();
-            for member in 0..self.members.len() {
-                if let Some(hello) = self.hello(member).await
-                    && is(&hello, "isWritablePrimary")
-                {
-                    primaries.push((hello.get_object_id("electionId").unwrap(), member));
-                }
+        let patience = Patience::new();
+        loop {
+            if let Some(primary) = self.find_primary().await {
+                return primary;
             }
-            // One that was replaced may not know it yet.
-            primaries.into_iter().max().map(|(_, member)| member)
-        })
-        .await
+            patience.pause().await;
+        }
+    }
+
+    async fn find_primary(&self) -> Option<usize> {
+        let mut primaries = Vec::new();
+        for member in 0..self.members.len() {
+            if let Some(hello) = self.hello(member).await
+                && is(&hello, "isWritablePrimary")
+            {
+                primaries.push((hello.get_object_id("electionId").unwrap(), member));
+            }
+        }
+        // One that was replaced may not know it yet.
+        primaries.into_iter().max().map(|(_, member)| member)
     }
 
     /// Waits until there is a primary and all others follow it.
     pub async fn wait_until_complete(&self) {
-        within(async || {
-            for member in 0..self.members.len() {
-                let hello = self.hello(member).await?;
-                (is(&hello, "isWritablePrimary") || is(&hello, "secondary")).then_some(())?;
+        let patience = Patience::new();
+        for member in 0..self.members.len() {
+            while !self
+                .hello(member)
+                .await
+                .is_some_and(|hello| is(&hello, "isWritablePrimary") || is(&hello, "secondary"))
+            {
+                patience.pause().await;
             }
-            Some(())
-        })
-        .await;
+        }
         self.primary().await;
     }
 
-    /// What a member says about itself, if clients can reach it.
+    /// What a member says about itself, if everybody can reach it.
     async fn hello(&self, member: usize) -> Option<Document> {
-        let is_cut_off = self.network.as_ref().is_some_and(|network| network.is_cut_off(member));
-        if is_cut_off || !self.members[member].is_running() {
+        let is_cut = self.network.as_ref().is_some_and(|network| network.is_cut(member));
+        if is_cut || !self.members[member].is_running() {
             return None;
         }
         self.ask(member, doc! { "hello": 1 }).await.ok()
@@ -113,9 +135,11 @@ impl ReplicaSet {
         let seconds = if alone { 1 } else { 10 };
         let command =
             doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 1, "force": alone };
+        let patience = Patience::new();
         // Refused while nobody has caught up.
-        let resign = async || self.ask(self.primary().await, command.clone()).await.ok();
-        within(resign).await;
+        while self.ask(self.primary().await, command.clone()).await.is_err() {
+            patience.pause().await;
+        }
     }
 
     /// Kills the primary, without warning; its number.
@@ -133,19 +157,20 @@ impl ReplicaSet {
         self.wait_until_complete().await;
     }
 
-    /// Cuts a member off from the others and from clients. It goes on running,
-    /// and connections to it neither answer nor end.
-    pub fn cut_off(&self, member: usize) {
-        self.network().set_cut_off(member, true);
+    /// Cuts a member off from the others, from clients too or not. It goes on
+    /// running; connections across the cut neither answer nor end.
+    pub fn cut_off(&self, member: usize, from_clients_too: bool) {
+        let reach = if from_clients_too { Reach::Nobody } else { Reach::Clients };
+        self.network().set_reach(member, reach);
     }
 
     /// Ends what [`Self::cut_off`] began.
     pub fn heal(&self, member: usize) {
-        self.network().set_cut_off(member, false);
+        self.network().set_reach(member, Reach::Everybody);
     }
 
     fn network(&self) -> &Network {
-        self.network.as_ref().expect("a set of three")
+        self.network.as_ref().expect("a network to cut")
     }
 
     /// Runs a command of the administrator on one member, around the network.
@@ -173,14 +198,16 @@ async fn start_members(count: usize) -> Vec<Mongod> {
     starting.join_all().await
 }
 
-/// Looks again and again until there is something to see.
-async fn within<T>(look: impl AsyncFn() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "the replica set does not get there");
+/// Of somebody who looks again and again, but not for ever.
+struct Patience(Instant);
+
+impl Patience {
+    fn new() -> Self {
+        Self(Instant::now() + PATIENCE)
+    }
+
+    async fn pause(&self) {
+        assert!(Instant::now() < self.0, "the replica set does not get there");
         sleep(PAUSE).await;
     }
 }

@@ -30,6 +30,15 @@ async fn a_killed_mongod_keeps_what_it_had_written() {
 }
 
 #[tokio::test]
+async fn a_frozen_mongod_answers_when_it_has_thawed() {
+    let mut set = ReplicaSet::single().await;
+    set.member(0).freeze();
+    assert!(set.ask(0, doc! { "ping": 1 }).await.is_err());
+    set.member(0).thaw();
+    set.wait_until_complete().await;
+}
+
+#[tokio::test]
 async fn tests_share_a_set_and_see_none_of_each_other() {
     let set = shared::single().await;
     let [mine, other] = [Databases::on(set), Databases::on(set)];
@@ -74,7 +83,7 @@ async fn three_members_outlive_each_of_them() {
     write(&uri, 2).await;
 
     let lost = set.primary().await;
-    set.cut_off(lost);
+    set.cut_off(lost, true);
     assert_ne!(set.primary().await, lost);
     write(&uri, 3).await;
     set.heal(lost);
@@ -87,7 +96,7 @@ async fn three_members_outlive_each_of_them() {
 async fn a_primary_that_is_cut_off_resigns() {
     let set = ReplicaSet::of_three().await;
     let lost = set.primary().await;
-    set.cut_off(lost);
+    set.cut_off(lost, false);
     let is_primary = async || set.ask(lost, doc! { "hello": 1 }).await.unwrap();
     let resigned = async { while is_primary().await.get_bool("isWritablePrimary").unwrap() {} };
     timeout(crate::cli::program::PATIENCE, resigned).await.expect("it still thinks it is primary");
