@@ -19,6 +19,16 @@ def now():
     return int(time.time())
 
 
+def soon(seconds):
+    """Whether that time is now, or was when the scenario began."""
+    return abs(seconds - now()) <= 10
+
+
+def seconds_of(date):
+    """Of a date as pymongo reads it: UTC, without saying so."""
+    return int(date.replace(tzinfo=datetime.UTC).timestamp())
+
+
 class Database:
     """What a queue is in MongoDB, with Zaqar's names."""
 

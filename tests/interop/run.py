@@ -21,14 +21,18 @@ import tempfile
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 
 import claims
+import dead_letters
+import layout
+import load
 import messages
 import queues
+import records
 from checks import Checks
 from database import SUFFIXES, Database
 from scene import Scene
 from servers import Mongod, Nusku, Zaqar, running
 
-SCENARIOS = queues.ALL + messages.ALL + claims.ALL
+SCENARIOS = queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL
 LOAD_SECONDS = float(os.environ.get("NUSKU_INTEROP_SECONDS", "60"))
 
 
@@ -66,15 +70,19 @@ def run_scenarios(check, database, zaqar, nusku):
             role = f"{writer.name[3:]} to {reader.name[3:]}"
             project = f"{what}-{writer.name}".replace(".", "-")
             with check.part(f"{database.driver}, {role}: {what}"):
-                scene = Scene(check, database, writer, reader, project)
-                with contextlib.closing(scene):
+                with contextlib.closing(Scene(check, database, writer, reader, project)) as scene:
                     scenario(scene)
 
 
 def run_mode(check, stage, driver):
+    for start in layout.ALL:
+        with check.part(f"{driver}: layout.{start.__name__}"):
+            start(check, stage, driver)
     database = stage.database(driver, "shared")
     with stage.zaqar(database) as zaqar, stage.nusku(database) as nusku:
         run_scenarios(check, database, zaqar, nusku)
+        with check.part(f"{driver}: load"):
+            load.run(check, database, zaqar, nusku, LOAD_SECONDS / len(SUFFIXES))
 
 
 def main(binary, scratch, modes):
