@@ -18,6 +18,7 @@ use crate::service::Service;
 use crate::storage::Storage;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
+use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::tasks::{Task, gc};
 use crate::transport::http;
 
@@ -38,6 +39,9 @@ pub enum StartError {
         /// What the driver said.
         reason: OpenError,
     },
+    /// The MongoDB store cannot be used.
+    #[error(transparent)]
+    Mongodb(#[from] MongodbOpenError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -71,7 +75,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
-    let storage = open(&settings.storage)?;
+    let storage = open(&settings.storage).await?;
 
     let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
     let server = match http::serve(service, settings, listener) {
@@ -121,12 +125,16 @@ fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
 }
 
 /// Opens the store that the URI names, the driver first.
-fn open(settings: &StorageSettings) -> Result<Storage, StartError> {
+async fn open(settings: &StorageSettings) -> Result<Storage, StartError> {
     let uri = &settings.uri;
     match uri.split_once(':') {
         Some(("embedded", directory)) => {
             let driver = EmbeddedDriver::open(Path::new(directory), &settings.embedded)
                 .map_err(|reason| StartError::Store { uri: uri.clone(), reason })?;
+            Ok(Storage { control: driver.clone(), data: driver })
+        }
+        Some(("mongodb" | "mongodb+srv", _)) => {
+            let driver = MongodbDriver::open(uri, &settings.mongodb).await?;
             Ok(Storage { control: driver.clone(), data: driver })
         }
         Some(("discard", _)) => {

@@ -147,6 +147,8 @@ pub struct StorageSettings {
     pub uri: String,
     /// The embedded store.
     pub embedded: EmbeddedSettings,
+    /// The MongoDB store.
+    pub mongodb: MongodbSettings,
 }
 
 /// The embedded store.
@@ -165,6 +167,71 @@ pub struct EmbeddedSettings {
     pub reader_cache_mib: u32,
     /// Bodies posted last that stay in memory for the workers, in MiB.
     pub body_cache_mib: u32,
+}
+
+/// The MongoDB store. Names and defaults are those of Zaqar's section
+/// `[drivers:message_store:mongodb]` where it has them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MongodbSettings {
+    /// `mongodb`, `mongodb.fifo`, or `auto` for whichever is there.
+    pub driver: MongodbDriverName,
+    /// What the names of the databases begin with.
+    pub database: String,
+    /// The same for the records of queues, if it is another one.
+    pub management_database: Option<String>,
+    /// Databases that messages are spread over.
+    pub partitions: u32,
+    /// Most tries of a post that another process is in the way of.
+    pub max_attempts: u32,
+    /// The pause before the last of those tries, in seconds.
+    pub max_retry_sleep: f64,
+    /// Most seconds by which chance lengthens such a pause.
+    pub max_retry_jitter: f64,
+    /// Most repetitions of an operation that MongoDB failed in.
+    pub max_reconnect_attempts: u32,
+    /// The pause before the first repetition, in seconds; doubles each time.
+    pub reconnect_sleep: f64,
+    /// Longest wait for a database that does not answer, in seconds.
+    pub max_wait: u32,
+    /// Most connections to each server.
+    pub max_pool_size: u32,
+    /// How long a listing holds back what lies behind a gap, in seconds.
+    pub hold_back: u32,
+    /// How bodies are kept.
+    pub body_encoding: BodyEncoding,
+}
+
+impl MongodbSettings {
+    /// What the name of the queues' database begins with.
+    #[must_use]
+    pub fn queue_database(&self) -> &str {
+        self.management_database.as_deref().unwrap_or(&self.database)
+    }
+}
+
+/// Which of Zaqar's MongoDB drivers to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum MongodbDriverName {
+    /// Whichever the database was made by.
+    #[serde(rename = "auto")]
+    Auto,
+    /// Zaqar's `mongodb`.
+    #[serde(rename = "mongodb")]
+    Plain,
+    /// Zaqar's `mongodb.fifo`.
+    #[serde(rename = "mongodb.fifo")]
+    Fifo,
+}
+
+/// How bodies are kept in MongoDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyEncoding {
+    /// As BSON, which Zaqar reads.
+    Bson,
+    /// As JSON text, which only nusku reads.
+    Text,
 }
 
 /// Garbage collection.

@@ -23,6 +23,7 @@
 pub mod discard;
 pub mod embedded;
 pub mod error;
+pub mod mongodb;
 
 use std::sync::Arc;
 

@@ -1,0 +1,116 @@
+//! Where Zaqar keeps what: names of databases and collections, the scoped name
+//! of a queue, and which partition it lives in.
+
+use std::fmt;
+
+use crate::model::{ProjectId, QueueKey, QueueName};
+
+/// Which of Zaqar's two MongoDB drivers the message databases belong to. They
+/// differ in the databases' names and in the order of their writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `mongodb`: the counter is taken first, and a message may become visible
+    /// after its successors.
+    Plain,
+    /// `mongodb.fifo`: a unique index keeps the markers of a queue apart. What
+    /// nusku makes itself.
+    Fifo,
+}
+
+impl Layout {
+    /// The name of Zaqar's driver, as in the settings of both.
+    #[must_use]
+    pub const fn driver(self) -> &'static str {
+        match self {
+            Self::Plain => "mongodb",
+            Self::Fifo => "mongodb.fifo",
+        }
+    }
+
+    /// The database that holds partition `number` of the messages.
+    #[must_use]
+    pub fn message_database(self, database: &str, number: u32) -> String {
+        match self {
+            Self::Plain => format!("{database}_messages_p{number}"),
+            Self::Fifo => format!("{database}_messages_fifo_p{number}"),
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.driver())
+    }
+}
+
+/// The database of the queues' records.
+#[must_use]
+pub fn queue_database(database: &str) -> String {
+    format!("{database}_queues")
+}
+
+/// `p_q`: the name of a queue in every document, `project/queue`.
+#[must_use]
+pub fn scoped(queue: &QueueKey) -> String {
+    queue.to_string()
+}
+
+/// The queue with that scoped name; `None` if its name is not a legal one. A
+/// project may contain slashes, a queue may not: the last one divides.
+#[must_use]
+pub fn unscoped(p_q: &str) -> Option<QueueKey> {
+    let (project, name) = p_q.rsplit_once('/')?;
+    Some(QueueKey { project: ProjectId::new(project), name: QueueName::parse(name)? })
+}
+
+/// The partition of a queue, of `partitions`: Zaqar's CRC-32 of the project and
+/// the name, with nothing in between.
+#[must_use]
+pub fn partition(queue: &QueueKey, partitions: u32) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(queue.project.as_str().as_bytes());
+    crc.update(queue.name.as_str().as_bytes());
+    crc.finalize() % partitions.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layout, partition, scoped, unscoped};
+    use crate::model::{ProjectId, QueueKey, QueueName};
+
+    fn key(project: &str, name: &str) -> QueueKey {
+        QueueKey { project: ProjectId::new(project), name: QueueName::parse(name).unwrap() }
+    }
+
+    /// The values were computed with Zaqar's own function.
+    #[test]
+    fn partitions_are_those_of_zaqar() {
+        for (project, name, of_two, of_four, of_ten) in [
+            ("acme", "orders", 0, 0, 8),
+            ("acme", "invoices", 0, 2, 2),
+            ("518b51ea133c4facadae42c328d6b77b", "demo", 1, 1, 1),
+            ("p1", "q", 0, 2, 0),
+            ("zoë", "caf", 1, 1, 3),
+        ] {
+            let queue = key(project, name);
+            let found = [2, 4, 10].map(|partitions| partition(&queue, partitions));
+            assert_eq!(found, [of_two, of_four, of_ten], "{queue}");
+        }
+    }
+
+    #[test]
+    fn scoped_names_read_back_whatever_the_project() {
+        for project in ["acme", "", "a/b", "/", "zoë"] {
+            let queue = key(project, "q-1");
+            assert_eq!(unscoped(&scoped(&queue)), Some(queue), "{project}");
+        }
+        assert_eq!(unscoped("acme"), None);
+        assert_eq!(unscoped("acme/"), None);
+    }
+
+    #[test]
+    fn databases_are_named_as_zaqar_names_them() {
+        assert_eq!(Layout::Plain.message_database("zaqar", 1), "zaqar_messages_p1");
+        assert_eq!(Layout::Fifo.message_database("zaqar", 0), "zaqar_messages_fifo_p0");
+    }
+}

@@ -1,0 +1,159 @@
+//! The MongoDB driver, on Zaqar's own database.
+//!
+//! Documents, indexes and counters are Zaqar's, so that both servers can work
+//! on one database at once. The files:
+//!
+//! * `layout` and `document`: where what is and how it looks; `queues`: the
+//!   records of queues;
+//! * `store`: the handles; `error`: what is tried again, and how long;
+//! * `lane`: how concurrent requests share operations; `post`, `claims`,
+//!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
+//! * `connect`: from settings to a database that is fit for use; `gc`: what
+//!   runs in the background; `inspect`: a look from outside.
+
+mod claims;
+mod connect;
+mod deletes;
+mod document;
+mod error;
+mod gc;
+mod heads;
+mod lane;
+mod layout;
+mod listing;
+mod messages;
+mod post;
+mod queues;
+mod store;
+mod transaction;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+pub use connect::OpenError;
+use error::unavailable;
+use store::{QueueEntry, Store};
+
+use super::{
+    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
+    Result, Volume,
+};
+use crate::model::{QueueKey, Timestamp};
+
+/// A store in MongoDB.
+pub struct MongodbDriver {
+    state: watch::Receiver<State>,
+    patience: error::Patience,
+    /// The driver's own threads: connections belong to them, not to those that
+    /// serve requests, and what was begun is finished whoever stops waiting.
+    runtime: Option<Runtime>,
+}
+
+/// How far the driver has got.
+#[derive(Clone)]
+enum State {
+    /// It has not reached the database yet; why.
+    Waiting(String),
+    /// It works.
+    Ready(Arc<Engine>),
+}
+
+/// The store and the lanes in which requests share its operations.
+pub struct Engine {
+    /// The database.
+    pub store: Arc<Store>,
+}
+
+impl Engine {
+    /// The queue, if it exists.
+    pub async fn find(&self, key: &QueueKey) -> Result<Option<Arc<QueueEntry>>> {
+        self.store.patience.persist(|| queues::find(&self.store, key)).await
+    }
+}
+
+impl MongodbDriver {
+    /// Does `work` on the driver's own threads, once the database was reached.
+    /// It is finished even if the caller goes away.
+    async fn run<T, F>(&self, work: impl FnOnce(Arc<Engine>) -> F + Send + 'static) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let engine = self.engine().await?;
+        let Some(runtime) = &self.runtime else { return Err(unavailable(&"the driver is closed")) };
+        runtime.spawn(work(engine)).await.unwrap_or_else(|lost| Err(unavailable(&lost)))
+    }
+
+    async fn engine(&self) -> Result<Arc<Engine>> {
+        let mut state = self.state.clone();
+        let ready = state.wait_for(|state| matches!(state, State::Ready(_)));
+        if let Ok(Ok(state)) = tokio::time::timeout(self.patience.whole, ready).await
+            && let State::Ready(engine) = &*state
+        {
+            return Ok(Arc::clone(engine));
+        }
+        match &*self.state.borrow() {
+            State::Waiting(why) => Err(unavailable(why)),
+            State::Ready(engine) => Ok(Arc::clone(engine)),
+        }
+    }
+}
+
+impl Drop for MongodbDriver {
+    fn drop(&mut self) {
+        // Dropping a runtime waits, which must not happen within another one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[async_trait]
+impl DataDriver for MongodbDriver {
+    fn messages(&self) -> &dyn MessageController {
+        self
+    }
+
+    fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.run(|engine| async move { connect::ping(&engine.store).await }).await
+    }
+
+    async fn gc(&self, now: Timestamp) -> Result<Collected> {
+        self.run(move |engine| async move {
+            let store = &engine.store;
+            store.patience.persist(|| gc::slice(store, now)).await
+        })
+        .await
+    }
+
+    async fn volume(&self, now: Timestamp) -> Result<Volume> {
+        self.run(move |engine| async move {
+            let store = &engine.store;
+            store.patience.persist(|| gc::volume(store, now)).await
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        let _ = self
+            .run(|engine| async move {
+                engine.store.client.clone().shutdown().await;
+                Ok(())
+            })
+            .await;
+    }
+}
+
+impl ControlDriver for MongodbDriver {
+    fn queues(&self) -> &dyn QueueController {
+        self
+    }
+}

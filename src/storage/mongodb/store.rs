@@ -1,0 +1,153 @@
+//! The database as the operations see it, once it is known to be fit for use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mongodb::bson::RawDocumentBuf;
+use mongodb::{Client, Collection, Database};
+
+use super::document::{Foreign, Stored};
+use super::error::Patience;
+use super::heads::Heads;
+use super::layout::{self, Layout};
+use super::queues::QueueCache;
+use crate::config::MongodbSettings;
+use crate::model::QueueKey;
+
+/// A collection whose documents are read and written as bytes.
+pub type Documents = Collection<RawDocumentBuf>;
+
+/// Everything an operation needs.
+pub struct Store {
+    /// The connection pool. Its write concern is `majority`, its reads go to
+    /// the primary.
+    pub client: Client,
+    /// What the operator said.
+    pub settings: MongodbSettings,
+    /// Which driver's databases these are.
+    pub layout: Layout,
+    /// Whether there are transactions: only a stand-alone server has none.
+    pub transactions: bool,
+    /// The records of the queues.
+    pub queues: Documents,
+    /// Where the counters of deleted queues go on; nusku's own.
+    pub retired: Documents,
+    /// The messages, by partition.
+    pub partitions: Vec<Partition>,
+    /// How long a request waits.
+    pub patience: Patience,
+    /// What is known about queues.
+    pub cache: QueueCache,
+    /// Where the messages of a queue begin.
+    pub heads: Heads,
+    skipped: AtomicU64,
+}
+
+/// One of the databases that messages are spread over.
+pub struct Partition {
+    /// The database.
+    pub database: Database,
+    /// Its messages, read as the primary has them.
+    pub messages: Documents,
+    /// The same, read as a majority has them: what is seen stays.
+    pub settled: Documents,
+}
+
+impl Partition {
+    /// The partition in that database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        use mongodb::options::{CollectionOptions, ReadConcern};
+        let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
+        Self {
+            messages: database.collection("messages"),
+            settled: database.collection_with_options("messages", options),
+            database,
+        }
+    }
+}
+
+impl Store {
+    /// The store on these databases.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        settings: MongodbSettings,
+        layout: Layout,
+        transactions: bool,
+    ) -> Self {
+        let records = client.database(&layout::queue_database(settings.queue_database()));
+        let partitions = (0..settings.partitions)
+            .map(|number| layout.message_database(&settings.database, number))
+            .map(|name| Partition::new(client.database(&name)))
+            .collect();
+        Self {
+            queues: records.collection("queues"),
+            retired: records.collection("nusku_retired_queues"),
+            patience: Patience::new(&settings),
+            client,
+            settings,
+            layout,
+            transactions,
+            partitions,
+            cache: QueueCache::default(),
+            heads: Heads::default(),
+            skipped: AtomicU64::new(0),
+        }
+    }
+
+    /// The partition a queue's messages are in.
+    #[must_use]
+    pub fn partition_of(&self, queue: &QueueKey) -> &Partition {
+        &self.partitions[self.partition_number(queue)]
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn partition_number(&self, queue: &QueueKey) -> usize {
+        layout::partition(queue, self.settings.partitions) as usize
+    }
+
+    /// Reads a message, or steps over a document that is none, and counts it.
+    pub fn decode(&self, document: &RawDocumentBuf) -> Option<Stored> {
+        match super::document::decode(document) {
+            Ok(stored) => Some(stored),
+            Err(foreign) => {
+                self.skip(&foreign);
+                None
+            }
+        }
+    }
+
+    /// Counts a document that is stepped over, and tells the log of the first.
+    pub fn skip(&self, foreign: &Foreign) {
+        if self.skipped.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                %foreign,
+                "a document that is not Zaqar's was skipped; `nusku migrate check` finds them all"
+            );
+        }
+    }
+
+    /// Documents stepped over so far.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+}
+
+/// What is known of a queue.
+#[derive(Debug)]
+pub struct QueueEntry {
+    /// Its name.
+    pub key: QueueKey,
+    /// Its name in documents.
+    pub p_q: String,
+    /// The partition of its messages.
+    pub partition: usize,
+    /// Its metadata.
+    pub metadata: Arc<crate::model::Metadata>,
+    /// Its messages have this marker or a greater one. What has a smaller one
+    /// belonged to a queue of that name which was deleted.
+    pub first_marker: i64,
+}
