@@ -14,6 +14,9 @@ use super::{Engine, MongodbDriver, State};
 use crate::config::MongodbSettings;
 use crate::storage::Result;
 
+/// What the server knows our connections by.
+pub const APPLICATION: &str = "nusku";
+
 /// Why the driver cannot work with what it was given; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -62,6 +65,7 @@ impl MongodbDriver {
 async fn prepare(uri: &str, settings: MongodbSettings) -> mongodb::error::Result<Arc<Engine>> {
     let mut options = ClientOptions::parse(uri).await?;
     options.max_pool_size = Some(settings.max_pool_size);
+    options.app_name = Some(APPLICATION.to_owned());
     options.write_concern = Some(WriteConcern::majority());
     let client = Client::with_options(options)?;
     let store = Store::new(client, settings, Layout::Fifo, true);
@@ -74,7 +78,7 @@ async fn prepare(uri: &str, settings: MongodbSettings) -> mongodb::error::Result
         index(messages, "queue_marker", doc! { "k": 1, "p_q": 1 }, true).await?;
         index(messages, "transaction", doc! { "tx": 1 }, false).await?;
     }
-    Ok(Arc::new(Engine { store: Arc::new(store) }))
+    Ok(Engine::start(&tokio::runtime::Handle::current(), store))
 }
 
 async fn index(

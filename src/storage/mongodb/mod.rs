@@ -11,13 +11,17 @@
 //! * `connect`: from settings to a database that is fit for use; `gc`: what
 //!   runs in the background; `inspect`: a look from outside.
 
+mod alone;
 mod claims;
 mod connect;
+mod contention;
+mod counter;
 mod deletes;
 mod document;
 mod error;
 mod gc;
 mod heads;
+mod insert;
 mod lane;
 mod layout;
 mod listing;
@@ -31,7 +35,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 pub use connect::OpenError;
@@ -66,9 +70,19 @@ enum State {
 pub struct Engine {
     /// The database.
     pub store: Arc<Store>,
+    /// Posts, by partition.
+    posts: Vec<post::PostLane>,
 }
 
 impl Engine {
+    /// Starts the lanes.
+    fn start(handle: &Handle, store: Store) -> Arc<Self> {
+        let store = Arc::new(store);
+        let partitions = 0..store.partitions.len();
+        let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
+        Arc::new(Self { store, posts })
+    }
+
     /// The queue, if it exists.
     pub async fn find(&self, key: &QueueKey) -> Result<Option<Arc<QueueEntry>>> {
         self.store.patience.persist(|| queues::find(&self.store, key)).await
