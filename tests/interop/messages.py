@@ -204,18 +204,36 @@ def apart(scene):
 
 
 def foreign_letters(scene):
-    """A project named in UTF-8 is the same project at both."""
+    """A project named in UTF-8. Zaqar takes each byte for a character, so that
+    is what its documents say; nusku has to find them."""
     check = scene.check
     name = f"zoë-{scene.project}".encode().decode("latin-1")
     a, b = scene.writer.client(name, scene.a.client), scene.reader.client(name, BOB)
     a.create("caf", {"here": True})
-    check.true("here" in b.metadata("caf"), "the queue of a project that is not ASCII")
+    record = scene.database.queues.find_one({"p_q": f"{name}/caf"})
+    check.true(record is not None, "its name in the documents")
+    check.true("here" in b.metadata("caf"), "its queue")
     (message,) = a.post_bodies("caf", 1)
-    check.equal(ids_of(b.page("caf")[0]), [message], "and its messages")
+    check.equal(ids_of(b.page("caf")[0]), [message], "its messages")
+    check.equal([it["name"] for it in b.queues()["queues"]], ["caf"], "its list of queues")
     a.close()
     b.close()
 
 
+def not_a_number(scene):
+    """Zaqar takes NaN; nusku shows the message in JSON that everybody can read."""
+    check, a, b = scene.check, scene.a, scene.b
+    if a.kind != "zaqar":
+        return
+    request = '{"messages": [{"body": [NaN, Infinity], "ttl": 300}, {"body": 7, "ttl": 300}]}'
+    a.expect(201, "POST", "/v2/queues/odd/messages", request)
+    answer = b.expect(200, "GET", "/v2/queues/odd/messages")
+    check.equal(bodies_of(answer.document["messages"])[-1], 7, "what comes behind it is listed")
+    if b.kind == "nusku":
+        check.true("NaN" not in answer.text and "Infinity" not in answer.text, "as JSON")
+
+
 ALL = [
     bodies, odd_texts, following, one_by_one, statistics, delays, expiry, apart, foreign_letters,
+    not_a_number,
 ]

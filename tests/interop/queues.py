@@ -144,4 +144,21 @@ def purging(scene):
     check.equal(len(a.claimed("full", claim)["messages"]), 4, "the claim lives")
 
 
-ALL = [lifecycle, lazily, listing, patching, dropped_under_way, purging]
+def nulls(scene):
+    """Zaqar fails to claim from a queue whose record has a null for the most
+    claims of a message: nusku writes none, and answers the same without."""
+    check, a, b = scene.check, scene.a, scene.b
+    if a.kind != "nusku":
+        return
+    a.create("orders", {"_max_claim_count": None, "_dead_letter_queue": "dead", "kept": None})
+    a.create("others", {"_max_claim_count": 3, "_dead_letter_queue": "dead"})
+    a.patch("others", ("replace", "_max_claim_count", None))
+    for queue in ("orders", "others"):
+        shown = scene.agree(lambda who: who.metadata(queue), queue)
+        check.equal(shown["_max_claim_count"], None, "shown as null")
+        a.post_bodies(queue, 1)
+        check.equal(len(b.claim(queue)[1]), 1, "can be claimed from")
+    check.true("kept" in scene.records.queue("orders")["m"], "other nulls are kept")
+
+
+ALL = [lifecycle, lazily, listing, patching, dropped_under_way, purging, nulls]

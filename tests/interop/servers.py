@@ -9,6 +9,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,11 +110,11 @@ class Mongod(Process):
         super().__init__("mongod", scratch)
         self.address = f"127.0.0.1:{free_port()}"
         self.client = pymongo.MongoClient(self.address, directConnection=True)
-        data = scratch / "mongod"
-        data.mkdir()
+        self.data = scratch / "mongod"
+        self.data.mkdir()
         self.spawn([
             place("NUSKU_TEST_MONGOD"), "--bind_ip", "127.0.0.1",
-            "--port", self.address.split(":")[1], "--dbpath", data, "--replSet", "interop",
+            "--port", self.address.split(":")[1], "--dbpath", self.data, "--replSet", "interop",
             "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--quiet",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             # What expires is still looked at by the scenarios.
@@ -135,6 +136,7 @@ class Mongod(Process):
         # Its data are thrown away: no need to end well.
         self.child.kill()
         self.child.wait()
+        shutil.rmtree(self.data)
 
 
 class Server(Process):
