@@ -8,10 +8,11 @@ use mongodb::bson::doc;
 use mongodb::error::{Error as MongoError, ErrorKind};
 use mongodb::options::{ClientOptions, Tls, TlsOptions};
 use mongodb::{Client, bson::Document};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::error::{Patience, code, is_passing, unavailable};
+use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
 use super::store::Store;
@@ -78,7 +79,8 @@ impl From<MongoError> for Setback {
         let lasting = |setting, reason: &str| {
             Self::Lasting(OpenError::setting(setting, &format_args!("{reason} ({said})")))
         };
-        match (error.kind.as_ref(), code(&error)) {
+        let fault = Fault::from(error.clone());
+        match (error.kind.as_ref(), fault.code()) {
             (ErrorKind::Authentication { .. }, _)
             | (_, Some(AUTHENTICATION_FAILED | ATLAS_ERROR)) => {
                 lasting(URI, "MongoDB does not accept the user name and password")
@@ -88,7 +90,7 @@ impl From<MongoError> for Setback {
                 lasting("storage.mongodb.ssl_certfile", "the certificates cannot be used")
             }
             (ErrorKind::DnsResolve { .. }, _) => Self::Passing(said),
-            _ if is_passing(&error) => Self::Passing(said),
+            _ if fault.is_passing() => Self::Passing(said),
             _ => lasting(URI, "the server does not do what nusku needs"),
         }
     }
@@ -118,7 +120,8 @@ impl MongodbDriver {
         runtime.spawn(keep_trying(target, settings.clone(), state, verdict));
         // From here on, dropping the driver is what ends its threads.
         let patience = Patience::new(settings);
-        let driver = Self { state: receiver, patience, runtime: Some(runtime) };
+        let encoding = settings.body_encoding;
+        let driver = Self { state: receiver, patience, encoding, runtime: Some(runtime) };
         match timeout(START_LIMIT.min(patience.whole), first).await {
             Ok(Ok(Err(refused))) => Err(refused),
             _ => Ok(Arc::new(driver)),
@@ -223,7 +226,7 @@ async fn reach(
     let (client, hello) =
         greet(target, options, Duration::from_secs(settings.max_wait.into())).await?;
     let store = prepare(client, &hello, target, settings).await?;
-    Ok(Arc::new(Engine { store: Arc::new(store) }))
+    Ok(Engine::start(&Handle::current(), store))
 }
 
 /// A client and what the primary, or the only server, says of itself.
@@ -244,10 +247,11 @@ pub async fn greet(
     let database = client.database("admin");
     let hello = database.run_command(doc! { "hello": 1 });
     tokio::select! {
-        hello = hello => match hello {
+        hello = hello => match hello.map_err(Setback::from) {
             Ok(hello) => return Ok((client, hello)),
-            Err(error) if is_passing(&error) => {}
-            Err(error) => return Err(error.into()),
+            // The view has words for that.
+            Err(Setback::Passing(_)) => {}
+            Err(lasting) => return Err(lasting),
         },
         found = view.deserted(target) => match found {
             Desertion::Refused(error) => return Err(Setback::Lasting(error)),

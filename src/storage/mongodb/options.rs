@@ -14,6 +14,10 @@ use super::connect::OpenError;
 use super::layout::Layout;
 use crate::config::{CertificateRule, MongodbDriverName, MongodbSettings};
 
+/// What the server knows our connections by: so one nusku recognises what
+/// another one left behind.
+pub const APPLICATION: &str = "nusku";
+
 /// The setting that most of this is about.
 pub const URI: &str = "storage.uri";
 
@@ -23,7 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Options of a URI that are not the operator's choice, in small letters, and
 /// the value that changes nothing. Zaqar and pymongo take the short names too.
-const DECIDED: [(&str, &str); 12] = [
+const DECIDED: [(&str, &str); 13] = [
+    ("appname", APPLICATION),
     ("w", "majority"),
     ("j", "true"),
     ("journal", "true"),
@@ -73,18 +78,6 @@ impl Target {
         Ok(Self { connection, tls, settings: settings.clone(), hosts, layout })
     }
 
-    /// Whether the URI names a user.
-    #[must_use]
-    pub fn has_user(&self) -> bool {
-        self.connection.credential.is_some()
-    }
-
-    /// Whether connections are encrypted.
-    #[must_use]
-    pub fn has_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// The options of a client. Names of `mongodb+srv` are looked up each time.
     ///
     /// # Errors
@@ -93,7 +86,7 @@ impl Target {
     pub async fn options(&self) -> mongodb::error::Result<ClientOptions> {
         let max_wait = Duration::from_secs(self.settings.max_wait.into());
         let mut options = ClientOptions::parse(self.connection.clone()).await?;
-        options.app_name.get_or_insert_with(|| "nusku".to_owned());
+        options.app_name = Some(APPLICATION.to_owned());
         options.max_pool_size.get_or_insert(self.settings.max_pool_size);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT.min(max_wait));
         // Shorter than a request waits, so that it can tell what it waited for.
@@ -166,8 +159,9 @@ impl<'a> Parts<'a> {
             };
             if !value.eq_ignore_ascii_case(neutral) {
                 tracing::warn!(
-                    "storage.uri has {option}, which is not followed: nusku writes to a majority \
-                     and its journal, and reads from the primary"
+                    "storage.uri has {option}, which is not followed: nusku decides by itself how \
+                     it writes (to a majority and its journal), reads (from the primary) and what \
+                     it is called"
                 );
             }
             false
@@ -345,14 +339,15 @@ mod tests {
     #[tokio::test]
     async fn what_must_not_be_chosen_is_decided() {
         let uri = "mongodb.fifo://user:sesame@a,b:1,[::1]:2/db?w=0&j=false&journal=false\
-            &readPreference=nearest&readConcernLevel=available&retryWrites=false&replicaSet=rs";
+            &readPreference=nearest&readConcernLevel=available&retryWrites=false&replicaSet=rs&appName=x";
         let target = Target::parse(uri, &settings()).unwrap();
         assert_eq!(target.layout, Some(Layout::Fifo));
         assert_eq!(target.hosts, "a,b:1,[::1]:2");
-        assert!(target.has_user() && !target.has_tls());
+        assert!(target.tls.is_none());
         let options = target.options().await.unwrap();
         assert_eq!(options.write_concern, Some(write_concern()));
         assert_eq!(options.repl_set_name.as_deref(), Some("rs"));
+        assert_eq!(options.app_name.as_deref(), Some(APPLICATION));
         assert!(options.selection_criteria.is_none() && options.read_concern.is_none());
         assert_ne!(options.retry_writes, Some(false));
         assert_eq!(options.hosts.len(), 3);
@@ -363,11 +358,9 @@ mod tests {
         let settings = settings();
         let options = Target::parse("mongodb://host", &settings).unwrap().options().await.unwrap();
         assert_eq!(options.max_pool_size, Some(settings.max_pool_size));
-        assert_eq!(options.app_name.as_deref(), Some("nusku"));
-        let uri = "mongodb://host/?maxPoolSize=7&appName=x&connectTimeoutMS=5";
+        let uri = "mongodb://host/?maxPoolSize=7&connectTimeoutMS=5";
         let options = Target::parse(uri, &settings).unwrap().options().await.unwrap();
         assert_eq!(options.max_pool_size, Some(7));
-        assert_eq!(options.app_name.as_deref(), Some("x"));
         assert_eq!(options.connect_timeout, Some(Duration::from_millis(5)));
     }
 

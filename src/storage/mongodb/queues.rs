@@ -7,7 +7,7 @@ use mongodb::bson::{RawDocument, RawDocumentBuf, doc};
 
 use super::MongodbDriver;
 use super::document::{integer, metadata_to_bson};
-use super::error::{DUPLICATE_KEY, OpResult, code};
+use super::error::{DUPLICATE_KEY, Fault, OpResult};
 use super::layout::scoped;
 use super::store::{QueueEntry, Store};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueRecord};
@@ -45,8 +45,10 @@ pub async fn create(store: &Store, key: &QueueKey, metadata: &Metadata) -> OpRes
         doc! { "p_q": scoped(key), "m": metadata_to_bson(metadata)?, "c": { "v": 1, "t": 0 } };
     match store.queues.insert_one(RawDocumentBuf::try_from(&record)?).await {
         Ok(_) => Ok(true),
-        Err(error) if code(&error) == Some(DUPLICATE_KEY) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => match Fault::from(error) {
+            fault if fault.code() == Some(DUPLICATE_KEY) => Ok(false),
+            fault => Err(fault),
+        },
     }
 }
 
