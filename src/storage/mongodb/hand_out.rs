@@ -17,7 +17,7 @@ use super::document::Stored;
 use super::lane::{Job, Lane};
 use super::store::{QueueEntry, Store};
 use super::take::{self, Share};
-use super::{Engine, bury};
+use super::{Engine, bury, ids};
 use crate::model::{Claim, ClaimId, ClaimOrder, Message, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -69,8 +69,8 @@ impl Engine {
 
 /// A fresh id for a claim.
 #[must_use]
-pub fn new_id(_now: Timestamp) -> ClaimId {
-    ClaimId::from_bytes(mongodb::bson::oid::ObjectId::new().bytes())
+pub fn new_id(now: Timestamp) -> ClaimId {
+    ids::new_claim(now)
 }
 
 /// An order that is being filled.

@@ -3,8 +3,9 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues`: the
-//!   records of queues;
+//! * `layout` and `document`: where what is and how it looks; `queues` and
+//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
+//!   `json_to_bson`, `bson_to_json`: how values are written and read;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
@@ -12,6 +13,7 @@
 //!   runs in the background; `inspect`: a look from outside.
 
 mod alone;
+mod bson_to_json;
 mod bury;
 mod candidates;
 mod claims;
@@ -25,17 +27,21 @@ mod error;
 mod gc;
 mod hand_out;
 mod heads;
+mod ids;
 mod insert;
+mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
+mod metadata;
 mod post;
 mod queues;
 mod removal;
 mod store;
 mod take;
 mod transaction;
+mod wire;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -52,12 +58,14 @@ use super::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
     Result, Volume,
 };
+use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
 
 /// A store in MongoDB.
 pub struct MongodbDriver {
     state: watch::Receiver<State>,
     patience: error::Patience,
+    encoding: BodyEncoding,
     /// The driver's own threads: connections belong to them, not to those that
     /// serve requests, and what was begun is finished whoever stops waiting.
     runtime: Option<Runtime>,

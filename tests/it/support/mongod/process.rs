@@ -32,6 +32,7 @@ pub struct Mongod {
     replica_set: Option<&'static str>,
     data: PathBuf,
     process: Option<Process>,
+    is_frozen: bool,
 }
 
 struct Process {
@@ -44,7 +45,8 @@ impl Mongod {
     /// still has to initiate.
     pub fn start(replica_set: Option<&'static str>) -> Self {
         let data = tempfile::Builder::new().prefix("nusku-mongod-").tempdir().unwrap().keep();
-        let mut mongod = Self { port: free_port(), replica_set, data, process: None };
+        let mut mongod =
+            Self { port: free_port(), replica_set, data, process: None, is_frozen: false };
         mongod.restart();
         mongod
     }
@@ -59,11 +61,17 @@ impl Mongod {
         self.process.is_some()
     }
 
+    /// Whether it keeps its connections and answers nothing.
+    pub fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
     /// Ends it without warning, and keeps what it had written.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.keeper.stdin.take().unwrap().write_all(b"keep\n").unwrap();
         process.keeper.wait().unwrap();
+        self.is_frozen = false;
     }
 
     /// Starts it again on what it had written; waits until it can be reached.
@@ -79,14 +87,16 @@ impl Mongod {
         self.process = Some(Process { keeper, id });
     }
 
-    /// Freezes it: it keeps its connections and answers nothing.
-    pub fn freeze(&self) {
+    /// Stops it in the middle of what it does.
+    pub fn freeze(&mut self) {
         self.signal("STOP");
+        self.is_frozen = true;
     }
 
     /// Lets it go on.
-    pub fn thaw(&self) {
+    pub fn thaw(&mut self) {
         self.signal("CONT");
+        self.is_frozen = false;
     }
 
     fn signal(&self, name: &str) {

@@ -122,7 +122,8 @@ impl ReplicaSet {
     /// What a member says about itself, if everybody can reach it.
     async fn hello(&self, member: usize) -> Option<Document> {
         let is_cut = self.network.as_ref().is_some_and(|network| network.is_cut(member));
-        if is_cut || !self.members[member].is_running() {
+        let process = &self.members[member];
+        if is_cut || process.is_frozen() || !process.is_running() {
             return None;
         }
         self.ask(member, doc! { "hello": 1 }).await.ok()
