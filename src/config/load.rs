@@ -20,7 +20,8 @@ const FILE_VARIABLE: &str = "NUSKU_CONFIG";
 
 /// Variables that steer the tests and set nothing here; a test that starts the
 /// server hands on its environment.
-const OF_TESTS: &[&str] = &["NUSKU_CRASH_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_"];
+const OF_TESTS: &[&str] =
+    &["NUSKU_CRASH_", "NUSKU_FAILOVER_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_", "NUSKU_TEST_"];
 
 /// Settings whose values are never printed unless somebody asks for them.
 const SECRETS: &[&str] = &["signed_url.secret_key"];

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use mongodb::bson::{Bson, Document, Regex, doc};
+use mongodb::bson::{Document, doc};
 
 use super::error::OpResult;
-use super::layout::unscoped;
+use super::layout::{index, unscoped};
 use super::queues::metadata_of;
 use super::store::Store;
 use crate::model::{ProjectId, QueueFilter, QueueRecord};
@@ -27,7 +27,7 @@ pub async fn list(
     while found.len() < most {
         let mut records = store
             .queues
-            .find(names_behind(project, &behind))
+            .find(doc! { "p_q": names_behind(project, &behind) })
             .sort(doc! { "p_q": 1 })
             .projection(doc! { "_id": 0, "p_q": 1, "m": 1 })
             .limit(i64::from(chunk))
@@ -56,18 +56,16 @@ pub async fn list(
 /// How many queues the project has.
 pub async fn count(store: &Store, project: &ProjectId) -> OpResult<u64> {
     let mut names = names_behind(project, &format!("{project}/"));
-    let pattern = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(project.as_str()));
-    if let Ok(pattern) = Regex::from_strings(pattern, "") {
-        names.insert("$and", [doc! { "p_q": Bson::RegularExpression(pattern) }]);
-    }
-    Ok(store.queues.count_documents(names).hint(doc! { "p_q": 1 }.into()).await?)
+    let legal = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(project.as_str()));
+    names.insert("$regex", legal);
+    Ok(store.queues.count_documents(doc! { "p_q": names }).hint(index("p_q_1")).await?)
 }
 
 /// Scoped names behind `behind` that begin with `project/`: in byte order the
 /// digit `0` follows the slash. Queues of a project `project/more` are among
 /// them.
 fn names_behind(project: &ProjectId, behind: &str) -> Document {
-    doc! { "p_q": { "$gt": behind, "$lt": format!("{project}0") } }
+    doc! { "$gt": behind, "$lt": format!("{project}0") }
 }
 
 /// A pattern that matches just this text.

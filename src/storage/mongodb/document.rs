@@ -182,3 +182,23 @@ pub fn metadata_to_bson(metadata: &crate::model::Metadata) -> storage::Result<Do
         _ => Err(storage::Error::Unavailable("metadata cannot be stored".to_owned())),
     }
 }
+
+/// The id of a message posted at `now` with that marker.
+#[must_use]
+pub fn new_id(now: Timestamp, marker: i64) -> MessageId {
+    let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+    let seconds = u32::try_from(now.seconds()).unwrap_or(0);
+    MessageId::from_parts(seconds, (marker.unsigned_abs() << 32) | (random & 0xffff_ffff))
+}
+
+/// The id in a document.
+#[must_use]
+pub fn id_of(document: &RawDocument) -> Option<MessageId> {
+    document.get_object_id("_id").ok().map(|id| MessageId::from_bytes(id.bytes()))
+}
+
+/// An integer as pymongo writes it: 32 bits wide where it fits.
+#[must_use]
+pub fn int(value: i64) -> Bson {
+    i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32)
+}

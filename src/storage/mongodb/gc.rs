@@ -5,6 +5,7 @@ use mongodb::bson::{Bson, doc};
 
 use super::document::date;
 use super::error::OpResult;
+use super::layout::index;
 use super::retire;
 use super::store::{Documents, Store};
 use crate::model::Timestamp;
@@ -33,7 +34,7 @@ async fn expired(messages: &Documents, now: Timestamp) -> OpResult<Collected> {
     let over = doc! { "$lte": date(now) };
     let mut found = messages
         .find(doc! { "e": &over })
-        .hint(doc! { "e": 1 }.into())
+        .hint(index("ttl"))
         .projection(doc! { "_id": 1 })
         .limit(i64::from(CHUNK * CHUNKS))
         .batch_size(CHUNK)
@@ -68,10 +69,8 @@ pub async fn volume(store: &Store, now: Timestamp) -> OpResult<Volume> {
         };
         let messages = &partition.messages;
         let (alive, claimed) = tokio::try_join!(
-            messages.count_documents(alive).hint(doc! { "e": 1 }.into()),
-            messages
-                .count_documents(held)
-                .hint(doc! { "p_q": 1, "c.id": 1, "k": 1, "c.e": 1 }.into()),
+            messages.count_documents(alive).hint(index("ttl")),
+            messages.count_documents(held).hint(index("claimed")),
         )?;
         volume.claimed += claimed;
         volume.free += alive.saturating_sub(claimed);

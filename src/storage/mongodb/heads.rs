@@ -20,10 +20,10 @@ use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
 use mongodb::options::ReadConcern;
 
+use super::counter;
 use super::document::integer;
 use super::error::OpResult;
-use super::layout::Layout;
-use super::queues::counter_of;
+use super::layout::{Layout, index};
 use super::store::{QueueEntry, Store};
 
 /// Shortest time between two looks at a queue.
@@ -98,7 +98,8 @@ pub async fn first(store: &Store, queue: &QueueEntry) -> OpResult<i64> {
     Ok(store.heads.learn(queue, from, sight, patience, begun))
 }
 
-/// Looks what comes from `from` on; `None` if the queue is another one by now.
+/// Looks what comes from `from` on; `None` if the queue is another one by now
+/// or does not count.
 /// In a session, so that the second read sees no older state than the first,
 /// even if another server has become the primary in between.
 async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<Sight>> {
@@ -114,17 +115,18 @@ async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<S
     else {
         return Ok(None);
     };
+    let Some(counter) = counter::value(&record) else { return Ok(None) };
     let message = store.partitions[queue.partition]
         .settled
         .find_one(doc! { "p_q": &queue.p_q, "k": { "$gte": from } })
         .sort(doc! { "k": 1 })
-        .hint(doc! { "p_q": 1, "k": 1, "c.e": 1 }.into())
+        .hint(index("active"))
         .projection(doc! { "_id": 0, "k": 1 })
         .session(&mut session)
         .await?;
     // A marker that is no integer is somebody's mistake, and bounds nothing.
     let first = message.map(|message| integer(&message, "k").unwrap_or(from));
-    Ok(Some(Sight { counter: counter_of(&record), first }))
+    Ok(Some(Sight { counter, first }))
 }
 
 impl Heads {
@@ -233,7 +235,11 @@ mod tests {
         assert_eq!(heads.advise(&queue, start + PAUSE), Advice::Start(40));
         assert_eq!(scan(&heads, &queue, start + PAUSE * 2), Some(40));
         heads.learn(&queue, 40, seen(95, None), Duration::ZERO, start + PAUSE * 2);
-        assert_eq!(heads.advise(&queue, start), Advice::Start(95), "an empty queue has a bound too");
+        assert_eq!(
+            heads.advise(&queue, start),
+            Advice::Start(95),
+            "an empty queue has a bound too"
+        );
     }
 
     #[test]

@@ -3,27 +3,34 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues`: the
-//!   records of queues;
+//! * `layout` and `document`: where what is and how it looks; `queues`, `directory`,
+//!   `queue_cache`, `retire`: the records of queues and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
 //! * `connect`: from settings to a database that is fit for use; `gc`: what
 //!   runs in the background; `inspect`: a look from outside.
 
+mod alone;
 mod claims;
 mod connect;
+mod contention;
+mod counter;
 mod deletes;
+mod directory;
 mod document;
 mod error;
 mod gc;
 mod heads;
+mod insert;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
 mod post;
+mod queue_cache;
 mod queues;
+mod retire;
 mod store;
 mod transaction;
 
@@ -31,7 +38,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 pub use connect::OpenError;
@@ -66,9 +73,19 @@ enum State {
 pub struct Engine {
     /// The database.
     pub store: Arc<Store>,
+    /// Posts, by partition.
+    posts: Vec<post::PostLane>,
 }
 
 impl Engine {
+    /// Starts the lanes.
+    fn start(handle: &Handle, store: Store) -> Arc<Self> {
+        let store = Arc::new(store);
+        let partitions = 0..store.partitions.len();
+        let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
+        Arc::new(Self { store, posts })
+    }
+
     /// The queue, if it exists.
     pub async fn find(&self, key: &QueueKey) -> Result<Option<Arc<QueueEntry>>> {
         self.store.patience.persist(|| queues::find(&self.store, key)).await

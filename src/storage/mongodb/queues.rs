@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::document::{integer, metadata_to_bson};
-use super::error::{DUPLICATE_KEY, Fault, OpResult, code};
+use super::document::{int, integer, metadata_to_bson};
+use super::error::{DUPLICATE_KEY, OpResult};
 use super::layout::scoped;
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
@@ -52,16 +52,6 @@ pub fn metadata_of(record: &RawDocument) -> Metadata {
     }
 }
 
-/// The marker that the next message gets, as its record says; 1 if it does not.
-pub fn counter_of(record: &RawDocument) -> i64 {
-    record.get_document("c").ok().and_then(|counter| integer(counter, "v")).unwrap_or(1)
-}
-
-/// An integer as Zaqar writes it: 32 bits wide if that is enough.
-pub fn narrow(value: i64) -> Bson {
-    i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32)
-}
-
 /// Makes the queue; `false` if it exists. It counts on from where a deleted
 /// queue of that name ended.
 pub async fn create(store: &Store, key: &QueueKey, metadata: &Metadata) -> OpResult<bool> {
@@ -83,7 +73,7 @@ async fn create_as(
     let made = insert(store, &p_q, metadata_to_bson(metadata)?, id).await;
     store.cache.forget(key);
     match made {
-        Err(Fault::Failed(error)) if code(&error) == Some(DUPLICATE_KEY) => Ok(false),
+        Err(fault) if fault.code() == Some(DUPLICATE_KEY) => Ok(false),
         made => made.map(|()| true),
     }
 }
@@ -110,10 +100,10 @@ fn record(p_q: &str, metadata: Document, id: ObjectId, retired: Option<&RawDocum
         "_id": id,
         "p_q": p_q,
         "m": metadata,
-        "c": { "v": narrow(first.unwrap_or(1)), "t": 0 },
+        "c": { "v": int(first.unwrap_or(1)), "t": 0 },
     };
     if let Some(first) = first {
-        record.insert("first_marker", narrow(first));
+        record.insert("first_marker", int(first));
     }
     record
 }

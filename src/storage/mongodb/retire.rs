@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::document::integer;
+use super::counter;
+use super::document::{int, integer};
 use super::error::OpResult;
-use super::layout::{scoped, unscoped};
-use super::queues::{counter_of, narrow};
+use super::layout::{index, scoped, unscoped};
 use super::store::Store;
 use super::transaction::{begin, commit};
 use crate::model::QueueKey;
@@ -51,7 +51,7 @@ impl Retired {
 
     fn change(&self) -> Document {
         doc! {
-            "$max": { "v": narrow(self.end) },
+            "$max": { "v": int(self.end) },
             "$set": { "dirty": true },
             "$currentDate": { "at": true },
         }
@@ -92,13 +92,13 @@ async fn end(
     record: &RawDocument,
     session: Option<&mut ClientSession>,
 ) -> OpResult<i64> {
-    let counter = counter_of(record);
+    let counter = counter::value(record).unwrap_or(1);
     let newest = store
         .partition_of(key)
         .messages
         .find_one(doc! { "p_q": scoped(key), "k": { "$gte": counter } })
         .sort(doc! { "k": -1 })
-        .hint(active())
+        .hint(index("active"))
         .projection(doc! { "_id": 0, "k": 1 });
     let newest = match session {
         Some(session) => newest.session(session).await?,
@@ -106,10 +106,6 @@ async fn end(
     };
     let newest = newest.and_then(|message| integer(&message, "k"));
     Ok(newest.map_or(counter, |newest| newest.saturating_add(1)))
-}
-
-fn active() -> mongodb::options::Hint {
-    doc! { "p_q": 1, "k": 1, "c.e": 1 }.into()
 }
 
 /// Removes the messages of a deleted queue. What takes long goes on after this
@@ -178,7 +174,7 @@ async fn remaining(store: &Store, retired: &Retired, from: &Bson) -> OpResult<(V
         .messages
         .find(doc! { "p_q": &retired.p_q, "k": { "$lt": retired.end, "$gte": from } })
         .sort(doc! { "k": 1 })
-        .hint(active())
+        .hint(index("active"))
         .projection(doc! { "k": 1 })
         .limit(CHUNK)
         .await?;

@@ -1,0 +1,148 @@
+//! The network between the members of a replica set, and to their clients.
+//!
+//! Everybody reaches a member only through its gate, a listener that hands
+//! connections on. A gate knows who connects, since a member says so in its first
+//! message (`hostInfo`, which is there for this purpose). A connection over a link
+//! that is cut neither carries anything nor ends, until the link is healed; a new
+//! one is refused, or the members would need half a minute to find each other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Gates for all members, served by a runtime of their own: tests come and go.
+pub struct Network {
+    gates: Vec<SocketAddr>,
+    /// Which members are cut off.
+    cut_off: watch::Sender<Vec<bool>>,
+    runtime: Option<Runtime>,
+}
+
+/// The way from one member, or from a client, to a member.
+#[derive(Clone)]
+struct Link {
+    from: Option<usize>,
+    to: usize,
+    cut_off: watch::Receiver<Vec<bool>>,
+}
+
+impl Network {
+    /// A gate for each of the members, which listen on these ports.
+    pub fn before(ports: &[u16]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("network")
+            .enable_all()
+            .build()
+            .unwrap();
+        let (cut_off, watched) = watch::channel(vec![false; ports.len()]);
+        let ports: Arc<[u16]> = ports.into();
+        let mut gates = Vec::new();
+        for to in 0..ports.len() {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            gates.push(listener.local_addr().unwrap());
+            listener.set_nonblocking(true).unwrap();
+            let link = Link { from: None, to, cut_off: watched.clone() };
+            runtime.spawn(serve(listener, link, Arc::clone(&ports)));
+        }
+        Self { gates, cut_off, runtime: Some(runtime) }
+    }
+
+    /// Where a member is reached.
+    pub fn gate(&self, member: usize) -> SocketAddr {
+        self.gates[member]
+    }
+
+    /// Cuts a member off from the others and from clients, or heals that.
+    pub fn set_cut_off(&self, member: usize, is_cut_off: bool) {
+        self.cut_off.send_modify(|members| members[member] = is_cut_off);
+    }
+
+    /// Whether nobody reaches this member.
+    pub fn is_cut_off(&self, member: usize) -> bool {
+        self.cut_off.borrow()[member]
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // In the background, for a test may be inside a runtime of its own.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, link: Link, ports: Arc<[u16]>) {
+    let listener = TcpListener::from_std(listener).unwrap();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (link, ports) = (link.clone(), Arc::clone(&ports));
+        // A connection ends as it pleases; who used it will know.
+        tokio::spawn(async move { carry(stream, link, &ports).await.ok() });
+    }
+}
+
+/// Hands one connection on until either side closes it.
+async fn carry(mut stream: TcpStream, mut link: Link, ports: &[u16]) -> io::Result<()> {
+    let hello = first_message(&mut stream).await?;
+    link.from = ports.iter().position(|port| says_its_port(&hello, *port));
+    if !link.is_whole(&link.cut_off.borrow()) {
+        return Ok(());
+    }
+    let mut member = TcpStream::connect(("127.0.0.1", ports[link.to])).await?;
+    stream.set_nodelay(true)?;
+    member.set_nodelay(true)?;
+    member.write_all(&hello).await?;
+    let (from_them, to_them) = stream.into_split();
+    let (from_member, to_member) = member.into_split();
+    tokio::select! {
+        ended = pump(from_them, to_member, link.clone()) => ended,
+        ended = pump(from_member, to_them, link) => ended,
+    }
+}
+
+/// A message of MongoDB begins with its length, of four bytes.
+async fn first_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = stream.read_u32_le().await?;
+    let mut message = length.to_le_bytes().to_vec();
+    message.resize(length as usize, 0);
+    stream.read_exact(&mut message[4..]).await?;
+    Ok(message)
+}
+
+/// Whether the `hostInfo` in a greeting ends in this port.
+fn says_its_port(hello: &[u8], port: u16) -> bool {
+    let Some(at) = hello.windows(9).position(|name| name == b"hostInfo\0") else { return false };
+    let host = hello[at + 13..].split(|byte| *byte == 0).next().unwrap_or_default();
+    host.ends_with(format!(":{port}").as_bytes())
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, link: Link) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut buffer).await;
+        // An end does not get through a cut either.
+        link.wait_until_whole().await;
+        match read? {
+            0 => return Ok(()),
+            length => to.write_all(&buffer[..length]).await?,
+        }
+    }
+}
+
+impl Link {
+    fn is_whole(&self, cut_off: &[bool]) -> bool {
+        !cut_off[self.to] && self.from.is_none_or(|from| !cut_off[from])
+    }
+
+    async fn wait_until_whole(&self) {
+        let mut watched = self.cut_off.clone();
+        // Fails only when the network is gone, and this task with it.
+        let _ = watched.wait_for(|cut_off| self.is_whole(cut_off)).await;
+    }
+}
