@@ -3,9 +3,10 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues` and
-//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
-//!   `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `layout` and `document`: where what is and how it looks; `ids`: what an id
+//!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
+//!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
@@ -23,6 +24,7 @@ mod connect;
 mod contention;
 mod counter;
 mod deletes;
+mod directory;
 mod document;
 mod error;
 mod gc;
@@ -41,8 +43,10 @@ mod metadata;
 mod options;
 mod post;
 mod prepare;
+mod queue_cache;
 mod queues;
 mod removal;
+mod retire;
 mod store;
 mod take;
 mod topology;
