@@ -18,6 +18,7 @@ mod connect;
 mod deletes;
 mod document;
 mod error;
+pub mod fuzzing;
 mod gc;
 mod heads;
 mod ids;
