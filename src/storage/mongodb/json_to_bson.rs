@@ -12,10 +12,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::wire::{Element, Elements, begin, finish, finish_text, kind, put_integer};
+use crate::model::MAX_DEPTH;
 
 /// The deepest nesting of arrays and objects in a value that is a field of a
 /// document. The server takes 180 levels, and the document is one of them.
 pub const MAX_NESTING: usize = 179;
+
+// A body has three levels around it in a request: what passes there fits here.
+const _: () = assert!(MAX_DEPTH <= MAX_NESTING + 3);
 
 /// The largest document the server takes, in bytes.
 const MAX_BYTES: usize = 16 << 20;
