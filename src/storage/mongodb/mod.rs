@@ -27,6 +27,7 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+pub mod fuzzing;
 mod gc;
 mod hand_out;
 mod heads;
