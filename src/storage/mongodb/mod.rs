@@ -12,8 +12,9 @@
 //!   `hand_out`, `candidates`, `take`, `bury`: they are claimed; `claims`: what
 //!   becomes of claims; `deletes`, `removal`: messages go; `command`: several
 //!   changes at once; `listing`, `heads`: what reads;
-//! * `connect`: from settings to a database that is fit for use; `gc`: what
-//!   runs in the background; `inspect`: a look from outside.
+//! * `options`, `connect`, `topology`: from settings to a database that answers;
+//!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
+//!   background.
 
 mod alone;
 mod bson_to_json;
@@ -32,6 +33,7 @@ mod gc;
 mod hand_out;
 mod heads;
 mod ids;
+mod indexes;
 mod insert;
 mod json_to_bson;
 mod lane;
@@ -39,13 +41,16 @@ mod layout;
 mod listing;
 mod messages;
 mod metadata;
+mod options;
 mod post;
+mod prepare;
 mod queue_cache;
 mod queues;
 mod removal;
 mod retire;
 mod store;
 mod take;
+mod topology;
 mod transaction;
 mod wire;
 
@@ -167,7 +172,7 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.run(|engine| async move { connect::ping(&engine.store).await }).await
+        self.ping_primary().await
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
@@ -187,6 +192,9 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn close(&self) {
+        if matches!(*self.state.borrow(), State::Waiting(_)) {
+            return;
+        }
         let _ = self
             .run(|engine| async move {
                 engine.store.client.clone().shutdown().await;
