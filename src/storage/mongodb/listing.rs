@@ -6,9 +6,9 @@ use mongodb::bson::{Binary, Bson, Document, doc};
 
 use super::document::{Stored, date, integer};
 use super::error::OpResult;
-use super::heads;
 use super::layout::index;
 use super::store::{Documents, Partition, QueueEntry, Store};
+use super::{counter, heads, ids};
 use crate::model::{
     ClientId, ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp,
 };
@@ -143,8 +143,9 @@ async fn position(
     }
 }
 
-/// The marker of a message that may be gone. Then its id tells when it was
-/// posted, and its place is behind all that was posted in earlier seconds.
+/// The marker of a message that may be gone. Then its id tells it, or, if the
+/// message was not posted by nusku, the second of the post: what was posted in
+/// earlier ones lies before it.
 async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<i64> {
     let messages = &store.partitions[queue.partition].messages;
     let own = messages
@@ -153,6 +154,12 @@ async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<
         .await?;
     if let Some(marker) = own.and_then(|own| integer(&own, "k")) {
         return Ok(marker);
+    }
+    let record = store.queues.find_one(doc! { "p_q": &queue.p_q }).await?;
+    let newest = record.as_deref().and_then(counter::value).map(|next| next - 1);
+    let newest = newest.and_then(|newest| u64::try_from(newest).ok());
+    if let Some(marker) = newest.and_then(|newest| ids::marker(id, newest)) {
+        return Ok(i64::try_from(marker).unwrap_or(i64::MAX));
     }
     let (second, _) = id.parts();
     let second = ObjectId::from_bytes(MessageId::from_parts(second, 0).bytes());
