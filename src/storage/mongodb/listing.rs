@@ -143,9 +143,9 @@ async fn position(
     }
 }
 
-/// The marker of a message that may be gone. Then its id tells it, or, if the
-/// message was not posted by nusku, the second of the post: what was posted in
-/// earlier ones lies before it.
+/// The marker of a message that may be gone. Then its id tells it; or, if Zaqar
+/// made the id, only when it was posted: its place is behind all that was posted
+/// in earlier seconds.
 async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<i64> {
     let messages = &store.partitions[queue.partition].messages;
     let own = messages
@@ -155,11 +155,11 @@ async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<
     if let Some(marker) = own.and_then(|own| integer(&own, "k")) {
         return Ok(marker);
     }
-    let record = store.queues.find_one(doc! { "p_q": &queue.p_q }).await?;
-    let newest = record.as_deref().and_then(counter::value).map(|next| next - 1);
-    let newest = newest.and_then(|newest| u64::try_from(newest).ok());
-    if let Some(marker) = newest.and_then(|newest| ids::marker(id, newest)) {
-        return Ok(i64::try_from(marker).unwrap_or(i64::MAX));
+    let record = store.queues.find_one(doc! { "p_q": &queue.p_q }).projection(doc! { "c.v": 1 });
+    let counter = record.await?.as_deref().and_then(counter::value).unwrap_or(1);
+    let newest = u64::try_from(counter.saturating_sub(1)).unwrap_or(0);
+    if let Some(marker) = ids::marker(id, newest).and_then(|marker| i64::try_from(marker).ok()) {
+        return Ok(marker);
     }
     let (second, _) = id.parts();
     let second = ObjectId::from_bytes(MessageId::from_parts(second, 0).bytes());

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::document::{self, int, integer, metadata_to_bson};
+use super::document::{int, integer};
 use super::error::{DUPLICATE_KEY, OpResult};
 use super::layout::scoped;
+use super::metadata::{self, metadata_to_bson};
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
 use super::{MongodbDriver, directory, retire};
@@ -42,10 +43,9 @@ fn entry(store: &Store, key: &QueueKey, p_q: String, record: &RawDocument) -> Qu
     }
 }
 
-/// The metadata in a record; none if there is something else in its place,
-/// which is counted.
+/// The metadata in a record; none if what is there cannot be metadata.
 pub fn metadata_of(store: &Store, record: &RawDocument) -> Metadata {
-    document::metadata_of(record).unwrap_or_else(|foreign| {
+    metadata::metadata_of(record).unwrap_or_else(|foreign| {
         store.skip(&foreign);
         Metadata::default()
     })
