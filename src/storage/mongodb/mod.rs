@@ -14,7 +14,7 @@
 //!   changes at once; `listing`, `heads`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
-//!   background.
+//!   background; `inspect`: a look from outside.
 
 mod alone;
 mod bson_to_json;
@@ -36,6 +36,7 @@ mod heads;
 mod ids;
 mod indexes;
 mod insert;
+pub mod inspect;
 mod json_to_bson;
 mod lane;
 mod layout;
