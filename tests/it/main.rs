@@ -20,6 +20,7 @@ mod hostile;
 mod http_v2;
 mod model;
 mod observers;
+mod on_mongodb;
 mod property;
 mod store;
 mod support;

@@ -57,6 +57,7 @@ impl MongodbDriver {
         Ok(Arc::new(Self {
             state,
             patience: super::error::Patience::new(settings),
+            encoding: settings.body_encoding,
             runtime: Some(runtime),
         }))
     }

@@ -17,7 +17,7 @@ impl MessageController for MongodbDriver {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
-        let order = post::Order::new(key, client, messages, now)?;
+        let order = post::Order::new(key, client, messages, now, self.encoding)?;
         self.run(move |engine| async move { engine.post(order).await }).await
     }
 

@@ -3,8 +3,9 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues`: the
-//!   records of queues;
+//! * `layout` and `document`: where what is and how it looks; `queues` and
+//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
+//!   `json_to_bson`, `bson_to_json`: how values are written and read;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
@@ -12,7 +13,11 @@
 //!   runs in the background; `inspect`: a look from outside.
 
 mod alone;
+mod bson_to_json;
+mod bury;
+mod candidates;
 mod claims;
+mod command;
 mod connect;
 mod contention;
 mod counter;
@@ -20,16 +25,23 @@ mod deletes;
 mod document;
 mod error;
 mod gc;
+mod hand_out;
 mod heads;
+mod ids;
 mod insert;
+mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
+mod metadata;
 mod post;
 mod queues;
+mod removal;
 mod store;
+mod take;
 mod transaction;
+mod wire;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -46,12 +58,14 @@ use super::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
     Result, Volume,
 };
+use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
 
 /// A store in MongoDB.
 pub struct MongodbDriver {
     state: watch::Receiver<State>,
     patience: error::Patience,
+    encoding: BodyEncoding,
     /// The driver's own threads: connections belong to them, not to those that
     /// serve requests, and what was begun is finished whoever stops waiting.
     runtime: Option<Runtime>,
@@ -72,6 +86,12 @@ pub struct Engine {
     pub store: Arc<Store>,
     /// Posts, by partition.
     posts: Vec<post::PostLane>,
+    /// Claims, by partition.
+    hand_outs: Vec<hand_out::HandOuts>,
+    /// Deletions, by partition.
+    removals: Vec<removal::Removals>,
+    /// Where the free messages of queues begin.
+    floors: Arc<candidates::Floors>,
 }
 
 impl Engine {
@@ -79,8 +99,12 @@ impl Engine {
     fn start(handle: &Handle, store: Store) -> Arc<Self> {
         let store = Arc::new(store);
         let partitions = 0..store.partitions.len();
+        let floors = Arc::default();
+        let hand_out = |_| hand_out::start(handle, &store, &floors);
+        let hand_outs = partitions.clone().map(hand_out).collect();
+        let removals = partitions.clone().map(|_| removal::start(handle, &store)).collect();
         let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
-        Arc::new(Self { store, posts })
+        Arc::new(Self { store, posts, hand_outs, removals, floors })
     }
 
     /// The queue, if it exists.

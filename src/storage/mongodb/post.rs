@@ -24,7 +24,8 @@ use super::insert::insert;
 use super::lane::{Job, Lane};
 use super::layout::scoped;
 use super::store::{Partition, Store};
-use super::{alone, transaction};
+use super::{alone, ids, transaction};
+use crate::config::BodyEncoding;
 use crate::model::{ClientId, MessageId, NewMessage, QueueKey, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -54,8 +55,9 @@ impl Order {
         client: &ClientId,
         messages: Vec<NewMessage>,
         now: Timestamp,
+        encoding: BodyEncoding,
     ) -> Result<Self> {
-        let prepare = |message: NewMessage| Ok((Body::new(&message.body)?, message));
+        let prepare = |message: NewMessage| Ok((Body::new(&message.body, encoding)?, message));
         let swap = |message| prepare(message).map(|(body, message)| (message, body));
         Ok(Self {
             queue: queue.clone(),
@@ -112,7 +114,7 @@ impl Batch {
         let document =
             |(marker, (order, (message, body))): (i64, (&Order, &(NewMessage, Body)))| {
                 document::encode(&Fresh {
-                    id: document::new_id(order.now, marker),
+                    id: ids::new(order.now, marker.unsigned_abs()),
                     p_q: &self.p_q,
                     marker,
                     client: &order.client,

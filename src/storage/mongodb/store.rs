@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
 
 use super::document::{Foreign, Stored};
@@ -96,6 +96,12 @@ impl Store {
         }
     }
 
+    /// The partition a known queue's messages are in.
+    #[must_use]
+    pub fn partition(&self, queue: &QueueEntry) -> &Partition {
+        &self.partitions[queue.partition]
+    }
+
     /// The partition a queue's messages are in.
     #[must_use]
     pub fn partition_of(&self, queue: &QueueKey) -> &Partition {
@@ -109,7 +115,7 @@ impl Store {
     }
 
     /// Reads a message, or steps over a document that is none, and counts it.
-    pub fn decode(&self, document: &RawDocumentBuf) -> Option<Stored> {
+    pub fn decode(&self, document: &RawDocument) -> Option<Stored> {
         match super::document::decode(document) {
             Ok(stored) => Some(stored),
             Err(foreign) => {

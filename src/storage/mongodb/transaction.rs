@@ -24,6 +24,11 @@ pub async fn begin(store: &Store) -> OpResult<ClientSession> {
     Ok(session)
 }
 
+/// Begins a transaction if the server has them; a stand-alone one has not.
+pub async fn begin_if_any(store: &Store) -> OpResult<Option<ClientSession>> {
+    if store.transactions { begin(store).await.map(Some) } else { Ok(None) }
+}
+
 /// Makes the changes visible to whoever reads from the primary. They last only
 /// once [`settle`] has returned; until then a change of primary can undo them.
 pub async fn publish(session: &mut ClientSession) -> OpResult<()> {
