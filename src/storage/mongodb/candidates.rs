@@ -114,7 +114,7 @@ pub async fn find(
 ) -> OpResult<Found> {
     let most = most.min(MOST_CANDIDATES);
     let freed = floors.freed();
-    let head = heads::first(store, queue, view.now).await?;
+    let head = heads::first(store, queue).await?;
     let floor = floors.get(queue, view).filter(|floor| floor - head > SMALL_GAP);
     let mut search = Search { store, queue, view, most, found: Found::default(), bytes: 0 };
     search.scan(floor.unwrap_or(head), None).await?;

@@ -136,7 +136,8 @@ const PASSING: [i32; 24] = [
 ];
 
 /// The code of a failure, if the server gave one.
-fn code(error: &MongoError) -> Option<i32> {
+#[must_use]
+pub fn code(error: &MongoError) -> Option<i32> {
     match error.kind.as_ref() {
         ErrorKind::Command(error) => Some(error.code),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),

@@ -3,14 +3,16 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues` and
-//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
-//!   `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `layout` and `document`: where what is and how it looks; `ids`: what an id
+//!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
+//!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
-//! * `connect`: from settings to a database that is fit for use; `gc`: what
-//!   runs in the background; `inspect`: a look from outside.
+//! * `options`, `connect`, `topology`: from settings to a database that answers;
+//!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
+//!   background.
 
 mod alone;
 mod bson_to_json;
@@ -22,12 +24,14 @@ mod connect;
 mod contention;
 mod counter;
 mod deletes;
+mod directory;
 mod document;
 mod error;
 mod gc;
 mod hand_out;
 mod heads;
 mod ids;
+mod indexes;
 mod insert;
 mod json_to_bson;
 mod lane;
@@ -35,11 +39,16 @@ mod layout;
 mod listing;
 mod messages;
 mod metadata;
+mod options;
 mod post;
+mod prepare;
+mod queue_cache;
 mod queues;
 mod removal;
+mod retire;
 mod store;
 mod take;
+mod topology;
 mod transaction;
 mod wire;
 
@@ -161,7 +170,7 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.run(|engine| async move { connect::ping(&engine.store).await }).await
+        self.ping_primary().await
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
@@ -181,6 +190,9 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn close(&self) {
+        if matches!(*self.state.borrow(), State::Waiting(_)) {
+            return;
+        }
         let _ = self
             .run(|engine| async move {
                 engine.store.client.clone().shutdown().await;

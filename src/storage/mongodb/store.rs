@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
 
@@ -10,7 +11,7 @@ use super::document::{Foreign, Stored};
 use super::error::Patience;
 use super::heads::Heads;
 use super::layout::{self, Layout};
-use super::queues::QueueCache;
+use super::queue_cache::QueueCache;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
 
@@ -149,6 +150,8 @@ pub struct QueueEntry {
     pub key: QueueKey,
     /// Its name in documents.
     pub p_q: String,
+    /// The id of its record: a queue made anew has another one.
+    pub record: Option<ObjectId>,
     /// The partition of its messages.
     pub partition: usize,
     /// Its metadata.

@@ -110,11 +110,16 @@ fn statement(order: &Order, ids: Vec<ObjectId>, (life, count): (Option<u32>, i64
     if let Some(life) = life {
         set.extend(life_of(life, order.now));
     }
+    let mut changes = doc! { "$set": set };
+    if order.claim.include_delayed && !order.quietly {
+        // Who reaches for delayed messages ends the delay of those it takes.
+        changes.insert("$min", doc! { "d": int(now) });
+    }
     // Free, or ours already: the command may be repeated when its answer was lost.
     let still = [doc! { "c.e": { "$lte": now } }, doc! { "c.id": claim }];
     doc! {
         "q": { "_id": { "$in": ids }, "p_q": &order.queue.p_q, "$or": still },
-        "u": { "$set": set },
+        "u": changes,
         "multi": true,
         "hint": { "_id": 1 },
     }

@@ -8,8 +8,8 @@ use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 use mongodb::options::{Acknowledgment, WriteConcern};
 use tokio::time::sleep;
 
-use super::connect::APPLICATION;
 use super::error::{Fault, NO_SUCH_TRANSACTION, OpResult};
+use super::options::APPLICATION;
 use super::store::Store;
 
 /// The pause before the outcome of a commit is asked for once more.

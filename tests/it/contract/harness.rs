@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nusku::config::{EmbeddedSettings, MongodbSettings, Settings};
+use nusku::config::{BodyEncoding, EmbeddedSettings, MongodbSettings, Settings};
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::storage::mongodb::MongodbDriver;
@@ -67,17 +67,23 @@ impl Harness for Embedded {
 pub struct Mongodb {
     members: usize,
     databases: Option<Databases>,
+    body_encoding: BodyEncoding,
 }
 
 impl Mongodb {
     /// On a replica set of one.
     pub fn on_one_member() -> Self {
-        Self { members: 1, databases: None }
+        Self { members: 1, databases: None, body_encoding: BodyEncoding::Bson }
     }
 
     /// On a replica set of three.
     pub fn on_three_members() -> Self {
-        Self { members: 3, databases: None }
+        Self { members: 3, ..Self::on_one_member() }
+    }
+
+    /// With bodies as text.
+    pub fn with_text(self) -> Self {
+        Self { body_encoding: BodyEncoding::Text, ..self }
     }
 }
 
@@ -87,7 +93,11 @@ impl Harness for Mongodb {
         let set = if self.members == 1 { shared::single().await } else { shared::three().await };
         let databases = self.databases.get_or_insert_with(|| Databases::on(set));
         let defaults = Settings::defaults().unwrap().storage.mongodb;
-        let settings = MongodbSettings { database: databases.prefix.clone(), ..defaults };
+        let settings = MongodbSettings {
+            database: databases.prefix.clone(),
+            body_encoding: self.body_encoding,
+            ..defaults
+        };
         let driver = MongodbDriver::open(&databases.uri, &settings).await.unwrap();
         Storage { control: driver.clone(), data: driver }
     }
