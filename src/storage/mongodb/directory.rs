@@ -41,7 +41,7 @@ pub async fn list(
             let Some(key) = unscoped(&behind).filter(|key| key.project == *project) else {
                 continue;
             };
-            let metadata = metadata_of(record);
+            let metadata = metadata_of(store, record);
             if filter.matches(key.name.as_str(), &metadata) {
                 found.push(QueueRecord { name: key.name, metadata: Arc::new(metadata) });
             }

@@ -5,7 +5,6 @@ use std::fmt;
 use bytes::Bytes;
 use mongodb::bson::{DateTime, RawDocument, RawDocumentBuf};
 
-pub use super::metadata::{metadata_of, metadata_to_bson};
 use super::wire::{Elements, Value, begin, finish, kind, put_head, put_integer, put_text};
 use super::{bson_to_json, json_to_bson};
 use crate::config::BodyEncoding;

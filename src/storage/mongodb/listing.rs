@@ -6,9 +6,9 @@ use mongodb::bson::{Binary, Bson, Document, doc};
 
 use super::document::{Stored, date, integer};
 use super::error::OpResult;
-use super::heads;
 use super::layout::index;
 use super::store::{Documents, Partition, QueueEntry, Store};
+use super::{counter, heads, ids};
 use crate::model::{
     ClientId, ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp,
 };
@@ -143,8 +143,9 @@ async fn position(
     }
 }
 
-/// The marker of a message that may be gone. Then its id tells when it was
-/// posted, and its place is behind all that was posted in earlier seconds.
+/// The marker of a message that may be gone. Then its id tells it; or, if Zaqar
+/// made the id, only when it was posted: its place is behind all that was posted
+/// in earlier seconds.
 async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<i64> {
     let messages = &store.partitions[queue.partition].messages;
     let own = messages
@@ -152,6 +153,12 @@ async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<
         .projection(doc! { "_id": 0, "k": 1 })
         .await?;
     if let Some(marker) = own.and_then(|own| integer(&own, "k")) {
+        return Ok(marker);
+    }
+    let record = store.queues.find_one(doc! { "p_q": &queue.p_q }).projection(doc! { "c.v": 1 });
+    let counter = record.await?.as_deref().and_then(counter::value).unwrap_or(1);
+    let newest = u64::try_from(counter.saturating_sub(1)).unwrap_or(0);
+    if let Some(marker) = ids::marker(id, newest).and_then(|marker| i64::try_from(marker).ok()) {
         return Ok(marker);
     }
     let (second, _) = id.parts();

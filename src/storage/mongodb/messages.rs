@@ -18,7 +18,8 @@ impl MessageController for MongodbDriver {
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
         let order = post::Order::new(key, client, messages, now, self.encoding)?;
-        self.run(move |engine| async move { engine.post(order).await }).await
+        // Posts keep the order in which they were made: each is in its lane at once.
+        self.engine().await?.post(order).await
     }
 
     async fn list(

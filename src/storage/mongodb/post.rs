@@ -81,7 +81,7 @@ pub fn lane(handle: &Handle, store: &Arc<Store>, partition: usize) -> PostLane {
         async move {
             // The gate is never closed.
             let permit = gate.acquire_owned().await.ok();
-            let trip = Trip { store, partition, permit: Arc::new(permit) };
+            let trip = Trip { store, partition, _permit: Arc::new(permit) };
             trip.post(batches(jobs)).await;
         }
     })
@@ -190,7 +190,7 @@ struct Published {
 struct Trip {
     store: Arc<Store>,
     partition: usize,
-    permit: Arc<Option<tokio::sync::OwnedSemaphorePermit>>,
+    _permit: Arc<Option<tokio::sync::OwnedSemaphorePermit>>,
 }
 
 impl Trip {

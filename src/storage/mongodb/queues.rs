@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::document::{int, integer, metadata_to_bson};
+use super::document::{int, integer};
 use super::error::{DUPLICATE_KEY, OpResult};
 use super::layout::scoped;
+use super::metadata::{self, metadata_to_bson};
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
 use super::{MongodbDriver, directory, retire};
@@ -37,19 +38,17 @@ fn entry(store: &Store, key: &QueueKey, p_q: String, record: &RawDocument) -> Qu
         p_q,
         record: record.get_object_id("_id").ok(),
         partition: store.partition_number(key),
-        metadata: Arc::new(metadata_of(record)),
+        metadata: Arc::new(metadata_of(store, record)),
         first_marker: integer(record, "first_marker").unwrap_or(0),
     }
 }
 
-/// The metadata in a record. A record without any, or with `null`, has none:
-/// Zaqar fails on these.
-pub fn metadata_of(record: &RawDocument) -> Metadata {
-    let metadata = record.get_document("m").ok().and_then(|m| serde_json::to_value(m).ok());
-    match metadata {
-        Some(serde_json::Value::Object(entries)) => Metadata::new(entries),
-        _ => Metadata::default(),
-    }
+/// The metadata in a record; none if what is there cannot be metadata.
+pub fn metadata_of(store: &Store, record: &RawDocument) -> Metadata {
+    metadata::metadata_of(record).unwrap_or_else(|foreign| {
+        store.skip(&foreign);
+        Metadata::default()
+    })
 }
 
 /// Makes the queue; `false` if it exists. It counts on from where a deleted
@@ -120,7 +119,7 @@ async fn set_metadata(
     let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else {
         return Err(Error::QueueDoesNotExist(key.clone()).into());
     };
-    let found = metadata_of(&record);
+    let found = metadata_of(store, &record);
     if found != *expected {
         let done = sent.load(Ordering::Relaxed) && found == *metadata;
         return if done { Ok(()) } else { Err(Error::MetadataChanged(key.clone()).into()) };
