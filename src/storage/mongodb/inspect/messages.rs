@@ -41,7 +41,8 @@ fn look_at(
         Err(_) => format!("? ({})", place.database),
     };
     let Ok(p_q) = document.get_str("p_q") else {
-        return findings.hinders("messages of no queue (field p_q), which nobody is shown", &name(document));
+        return findings
+            .hinders("messages of no queue (field p_q), which nobody is shown", &name(document));
     };
     let queue = seen.entry(p_q.to_owned()).or_default();
     queue.messages += 1;
@@ -63,11 +64,15 @@ fn look_at(
         return findings.hinders(&what, &name(document));
     }
     if !has_poster(document) {
-        let what = "messages without a poster (field u): Zaqar leaves them out of claims, nusku does not";
+        let what =
+            "messages without a poster (field u): Zaqar leaves them out of claims, nusku does not";
         findings.differs(what, &name(document));
     }
     if !matches!(document.get("tx"), Ok(None | Some(RawBsonRef::Null))) {
-        findings.differs("messages in a transaction (field tx), which Zaqar neither lists nor claims", &name(document));
+        findings.differs(
+            "messages in a transaction (field tx), which Zaqar neither lists nor claims",
+            &name(document),
+        );
     }
 }
 

@@ -146,7 +146,9 @@ impl Look<'_> {
         let among = |layout| Partitions::among(&names, layout, &self.settings.database);
         let all = [Layout::Plain, Layout::Fifo].map(among);
         match detect(self.client, self.target, self.settings).await {
-            Err(Setback::Lasting(error)) => findings.hinders("reason for nusku not to start", &error),
+            Err(Setback::Lasting(error)) => {
+                findings.hinders("reason for nusku not to start", &error)
+            }
             Err(passing) => return Err(passing.into()),
             Ok(used) => {
                 for other in all.iter().filter(|other| other.layout != used) {
@@ -189,7 +191,12 @@ impl Look<'_> {
         let subscriptions = format!("{}_subscriptions", self.settings.database);
         let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
-            (management, "pools", true, "pools: nusku keeps no messages in them and looks for none"),
+            (
+                management,
+                "pools",
+                true,
+                "pools: nusku keeps no messages in them and looks for none",
+            ),
             (management, "catalogue", true, "queues that live in pools"),
             (management, "flavors", false, "flavors: nusku has no pools to choose from"),
             (&*subscriptions, "subscriptions", true, "subscriptions: nusku notifies nobody"),

@@ -6,9 +6,9 @@ use mongodb::bson::{RawBsonRef, RawDocument, doc};
 use super::{Findings, InspectResult, Seen, SeenQueues, index_findings, records};
 use crate::config::MongodbSettings;
 use crate::storage::mongodb::counter;
-use crate::storage::mongodb::document::metadata_of;
 use crate::storage::mongodb::indexes;
 use crate::storage::mongodb::layout::unscoped;
+use crate::storage::mongodb::metadata::metadata_of;
 use crate::storage::mongodb::store::Documents;
 
 /// Reads all records, after the messages that were `seen`: a counter that is
@@ -70,7 +70,8 @@ fn look_at_metadata(record: &RawDocument, p_q: &str, findings: &mut Findings) {
         findings.hinders("queues with metadata that is no JSON: nusku reads it as none", &p_q);
     }
     if is_true(metadata, "_enable_encrypt_messages") {
-        let what = "queues that are encrypted: nusku neither reads encrypted messages nor writes them";
+        let what =
+            "queues that are encrypted: nusku neither reads encrypted messages nor writes them";
         findings.hinders(what, &p_q);
     }
     if matches!(metadata.get("_max_claim_count"), Ok(Some(RawBsonRef::Null))) {
