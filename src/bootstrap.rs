@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::{Settings, StorageSettings};
 use crate::service::Service;
-use crate::storage::Storage;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
+use crate::storage::{self, Storage};
 use crate::tasks::{Task, gc};
 use crate::transport::http;
 
@@ -26,7 +26,9 @@ use crate::transport::http;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The storage URI names a driver that is not in this build.
-    #[error("this build has no driver for a storage.uri of {scheme}:, only embedded: and discard:")]
+    #[error(
+        "this build has no driver for a storage.uri of {scheme}:, only embedded:, mongodb: and discard:"
+    )]
     NoSuchDriver {
         /// What the URI begins with; the rest may hold a password.
         scheme: String,
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
+    /// The store was opened and then did not do what it was asked for.
+    #[error("garbage could not be collected: {0}")]
+    Collect(storage::Error),
 }
 
 /// A whole server that runs in this process until it is stopped.
@@ -119,6 +124,19 @@ impl Running {
     }
 }
 
+/// Collects the garbage of the store that `settings` name, by the time of
+/// `clock`, without serving anybody; returns how many messages went.
+///
+/// # Errors
+///
+/// [`StartError`]; nothing is left open then.
+pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, StartError> {
+    let storage = open(settings).await?;
+    let collected = gc::once(storage.data.as_ref(), clock).await;
+    storage.data.close().await;
+    collected.map_err(StartError::Collect)
+}
+
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((bind, port))
         .map_err(|reason| StartError::Listen { address: format!("{bind}:{port}"), reason })
@@ -133,7 +151,7 @@ async fn open(settings: &StorageSettings) -> Result<Storage, StartError> {
                 .map_err(|reason| StartError::Store { uri: uri.clone(), reason })?;
             Ok(Storage { control: driver.clone(), data: driver })
         }
-        Some(("mongodb" | "mongodb+srv", _)) => {
+        Some(("mongodb" | "mongodb.fifo" | "mongodb+srv", _)) => {
             let driver = MongodbDriver::open(uri, &settings.mongodb).await?;
             Ok(Storage { control: driver.clone(), data: driver })
         }

@@ -6,6 +6,7 @@
 //! one sentence.
 
 mod config;
+mod gc;
 mod logging;
 mod ping;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     /// Looks after the embedded store
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Collects what expired or was deleted with its queue
+    Gc(gc::GcArgs),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Store(command) => store::run(&command),
+        Command::Gc(args) => gc::run(&args),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

@@ -10,7 +10,7 @@ use super::logging;
 use super::settings::SettingsArgs;
 use crate::bootstrap::{self, Running};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, StorageSettings, shown_uri};
 
 pub(super) fn run(args: &SettingsArgs) -> ExitCode {
     let settings = match args.load() {
@@ -35,7 +35,7 @@ async fn serve(settings: &Settings) -> ExitCode {
     };
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "started");
     // Nobody reading along does not keep a server from serving.
-    super::print(&greeting(&running, &settings.storage.uri));
+    super::print(&greeting(&running, &settings.storage));
 
     tokio::select! {
         signal = stop.next() => tracing::info!(signal, "stopping"),
@@ -60,23 +60,33 @@ async fn serve(settings: &Settings) -> ExitCode {
 }
 
 /// Where the server is, where the data is, and something to try.
-fn greeting(running: &Running, storage: &str) -> String {
+fn greeting(running: &Running, storage: &StorageSettings) -> String {
     let address = running.address();
-    let place = match storage.split_once(':') {
+    format!(
+        "nusku {} listens on http://{address}\n{}\nTry: \
+         curl -i http://{address}/v2/queues/demo/messages \
+         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H 'X-Project-ID: demo' \
+         -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
+        env!("CARGO_PKG_VERSION"),
+        place(storage),
+    )
+}
+
+/// Where the messages are.
+fn place(storage: &StorageSettings) -> String {
+    let uri = &storage.uri;
+    match uri.split_once(':') {
         Some(("embedded", directory)) => {
             let directory = std::fs::canonicalize(directory)
                 .unwrap_or_else(|_| Path::new(directory).to_owned());
             format!("Messages are kept in {}", directory.display())
         }
-        _ => "MESSAGES ARE NOT KEPT: the store discards everything".to_owned(),
-    };
-    format!(
-        "nusku {} listens on http://{address}\n{place}\nTry: \
-         curl -i http://{address}/v2/queues/demo/messages \
-         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H 'X-Project-ID: demo' \
-         -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
-        env!("CARGO_PKG_VERSION"),
-    )
+        Some(("discard", _)) => "MESSAGES ARE NOT KEPT: the store discards everything".to_owned(),
+        _ => {
+            let database = &storage.mongodb.database;
+            format!("Messages are kept in the database {database} at {}", shown_uri(uri))
+        }
+    }
 }
 
 /// The signals that ask a server to stop.

@@ -20,8 +20,12 @@ pub(super) struct SettingsArgs {
     /// The port to listen on; 0 lets the system choose a free one
     #[arg(long)]
     port: Option<u16>,
-    /// Where messages are kept: embedded:DIRECTORY, or discard: for nowhere
-    #[arg(long, value_name = "URI")]
+    /// Where messages are kept.
+    #[arg(
+        long,
+        value_name = "URI",
+        help = "Where messages are kept: embedded:DIRECTORY, mongodb://HOSTS, or discard: for nowhere"
+    )]
     storage: Option<String>,
     /// Serve /v2/health
     #[arg(long = "admin_mode", visible_alias = "admin-mode")]

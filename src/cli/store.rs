@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::settings::SettingsArgs;
+use crate::config::shown_uri;
 use crate::storage::embedded::admin::{self, CheckReport, Inspection, QueueInspection};
 
 /// Which store.
@@ -69,7 +70,10 @@ fn directory(store: &StoreArgs) -> Result<PathBuf, String> {
     let uri = settings.storage.uri;
     match uri.strip_prefix("embedded:") {
         Some(directory) => Ok(directory.into()),
-        None => Err(format!("storage.uri is {uri:?}: only an embedded: store can be looked into")),
+        None => Err(format!(
+            "storage.uri is {:?}: only an embedded: store can be looked into",
+            shown_uri(&uri)
+        )),
     }
 }
 

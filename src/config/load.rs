@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::error::{Actual, Kind};
-use figment::value::{Dict, Map, Value};
+use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::{DEFAULTS, Settings, validate};
@@ -20,7 +20,8 @@ const FILE_VARIABLE: &str = "NUSKU_CONFIG";
 
 /// Variables that steer the tests and set nothing here; a test that starts the
 /// server hands on its environment.
-const OF_TESTS: &[&str] = &["NUSKU_CRASH_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_"];
+const OF_TESTS: &[&str] =
+    &["NUSKU_CRASH_", "NUSKU_FAILOVER_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_", "NUSKU_TEST_"];
 
 /// Settings whose values are never printed unless somebody asks for them.
 const SECRETS: &[&str] = &["signed_url.secret_key"];
@@ -215,6 +216,9 @@ fn layers(sources: &Sources, known: &Value) -> Result<Vec<Layer>, ConfigError> {
 /// check to refuse.
 fn typed(text: &str, default: Option<&Value>) -> Value {
     match default {
+        Some(Value::Num(_, Num::F64(_))) => {
+            text.parse::<f64>().map_or_else(|_| text.into(), Value::from)
+        }
         Some(Value::Num(..)) => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
         Some(Value::Bool(..)) => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
         _ => text.into(),
@@ -294,6 +298,7 @@ fn in_words(expected: &str) -> String {
         "u16" => "an integer from 0 to 65535",
         "u32" => "an integer from 0 to 4294967295",
         "u64" | "usize" => "an integer, 0 or more",
+        "f64" => "a number",
         "a boolean" => "true or false",
         "a string" | "option" => "a text",
         table if table.starts_with("struct ") => "a table",

@@ -5,6 +5,7 @@
 //! a server that starts does what its settings say.
 
 mod load;
+mod redact;
 mod validate;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flag, Sources};
+pub use redact::shown_uri;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -40,17 +42,21 @@ pub struct Settings {
 
 impl Settings {
     /// The settings as a TOML file that [`Settings::load`] takes back. Without
-    /// `reveal_secrets`, a comment stands in the place of each secret.
+    /// `reveal_secrets`, a comment stands in the place of the key, and stars in
+    /// that of a password, with which no database can be opened by mistake.
     ///
     /// # Errors
     ///
     /// None that is known: the settings are all plain values.
     pub fn to_toml(&self, reveal_secrets: bool) -> Result<String, toml::ser::Error> {
-        if reveal_secrets || self.signed_url.secret_key.is_none() {
+        if reveal_secrets {
             return toml::to_string(self);
         }
         let mut shown = self.clone();
-        shown.signed_url.secret_key = None;
+        shown.storage.uri = shown_uri(&self.storage.uri);
+        if shown.signed_url.secret_key.take().is_none() {
+            return toml::to_string(&shown);
+        }
         // A comment and no made-up value: what is read back must not be a key
         // that everybody knows.
         let comment = "[signed_url]\n# secret_key is set; --reveal-secrets shows it\n";
@@ -140,15 +146,27 @@ pub struct HttpSettings {
 }
 
 /// Where messages are kept.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageSettings {
-    /// `embedded:DIRECTORY`; `discard:` keeps nothing and is for benchmarks.
+    /// `embedded:DIRECTORY`, or `mongodb://…`, which may have a password in it;
+    /// `discard:` keeps nothing and is for benchmarks.
     pub uri: String,
     /// The embedded store.
     pub embedded: EmbeddedSettings,
     /// The MongoDB store.
     pub mongodb: MongodbSettings,
+}
+
+impl fmt::Debug for StorageSettings {
+    /// Tells all but the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageSettings")
+            .field("uri", &shown_uri(&self.uri))
+            .field("embedded", &self.embedded)
+            .field("mongodb", &self.mongodb)
+            .finish()
+    }
 }
 
 /// The embedded store.
@@ -196,6 +214,16 @@ pub struct MongodbSettings {
     pub max_wait: u32,
     /// Most connections to each server.
     pub max_pool_size: u32,
+    /// Threads that talk to MongoDB.
+    pub threads: usize,
+    /// A PEM file with the certificates of those who sign servers' certificates.
+    pub ssl_ca_certs: Option<String>,
+    /// A PEM file with the certificate to show to servers, and its key.
+    pub ssl_certfile: Option<String>,
+    /// The same file, if it is named.
+    pub ssl_keyfile: Option<String>,
+    /// Whether servers' certificates are checked.
+    pub ssl_cert_reqs: CertificateRule,
     /// How long a listing holds back what lies behind a gap, in seconds.
     pub hold_back: u32,
     /// How bodies are kept.
@@ -222,6 +250,20 @@ pub enum MongodbDriverName {
     /// Zaqar's `mongodb.fifo`.
     #[serde(rename = "mongodb.fifo")]
     Fifo,
+}
+
+/// Whether the certificate of a server is checked; names are Python's, as in Zaqar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum CertificateRule {
+    /// It is.
+    #[serde(rename = "CERT_REQUIRED")]
+    Required,
+    /// The same: a client has no use for a server without one.
+    #[serde(rename = "CERT_OPTIONAL")]
+    Optional,
+    /// It is not.
+    #[serde(rename = "CERT_NONE")]
+    None,
 }
 
 /// How bodies are kept in MongoDB.

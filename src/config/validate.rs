@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{EmbeddedSettings, HttpSettings, Limits, Settings};
+use super::{EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, shown_uri};
 
 /// Lives, graces and delays are kept as 32-bit seconds.
 const LONGEST: u64 = u32::MAX as u64;
@@ -39,6 +39,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_http(&settings.http)?;
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
+    check_mongodb(&settings.storage.mongodb)?;
     within("gc.interval", settings.gc.interval, 1..=86_400)?;
     check_log_level(&settings.log.level)
 }
@@ -124,7 +125,8 @@ fn check_storage_uri(uri: &str) -> Check {
     if fits {
         return Ok(());
     }
-    Err(fault("storage.uri", format!("{uri:?}"), "embedded:DIRECTORY or discard:"))
+    let found = format!("{:?}", shown_uri(uri));
+    Err(fault("storage.uri", found, "embedded:DIRECTORY, mongodb://HOSTS or discard:"))
 }
 
 fn check_embedded(embedded: &EmbeddedSettings) -> Check {
@@ -136,6 +138,42 @@ fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     within("storage.embedded.writer_cache_mib", embedded.writer_cache_mib, 1..=65_536)?;
     within("storage.embedded.reader_cache_mib", embedded.reader_cache_mib, 1..=65_536)?;
     within("storage.embedded.body_cache_mib", embedded.body_cache_mib, 0..=65_536)
+}
+
+fn check_mongodb(mongodb: &MongodbSettings) -> Check {
+    check_database("storage.mongodb.database", &mongodb.database)?;
+    if let Some(database) = &mongodb.management_database {
+        check_database("storage.mongodb.management_database", database)?;
+    }
+    within("storage.mongodb.partitions", mongodb.partitions, 1..=1024)?;
+    within("storage.mongodb.max_attempts", mongodb.max_attempts, 1..=1_000_000)?;
+    for (key, value, shortest) in [
+        ("storage.mongodb.max_retry_sleep", mongodb.max_retry_sleep, 0.0),
+        ("storage.mongodb.max_retry_jitter", mongodb.max_retry_jitter, 0.0),
+        ("storage.mongodb.reconnect_sleep", mongodb.reconnect_sleep, 0.001),
+    ] {
+        if !(shortest..=60.0).contains(&value) {
+            return Err(fault(key, value, format!("a number from {shortest} to 60")));
+        }
+    }
+    let key = "storage.mongodb.max_reconnect_attempts";
+    within(key, mongodb.max_reconnect_attempts, 0..=100)?;
+    within("storage.mongodb.max_wait", mongodb.max_wait, 1..=3_600)?;
+    within("storage.mongodb.max_pool_size", mongodb.max_pool_size, 1..=10_000)?;
+    within("storage.mongodb.threads", mongodb.threads, 1..=64)?;
+    check_text("storage.mongodb.ssl_ca_certs", mongodb.ssl_ca_certs.as_deref())?;
+    check_text("storage.mongodb.ssl_certfile", mongodb.ssl_certfile.as_deref())?;
+    check_text("storage.mongodb.ssl_keyfile", mongodb.ssl_keyfile.as_deref())?;
+    within("storage.mongodb.hold_back", mongodb.hold_back, 0..=3_600)
+}
+
+/// With what is appended to it, the name of a database may have 63 bytes.
+fn check_database(key: &'static str, name: &str) -> Check {
+    let is_legal = |it: char| !"/\\. \"$*<>:|?\0".contains(it);
+    if (1..=40).contains(&name.len()) && name.chars().all(is_legal) {
+        return Ok(());
+    }
+    Err(fault(key, format!("{name:?}"), "1 to 40 bytes, none of /\\. \"$*<>:|?"))
 }
 
 fn check_log_level(level: &str) -> Check {

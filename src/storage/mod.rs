@@ -16,6 +16,9 @@
 //!   with a smaller marker, so that whoever follows markers misses none.
 //! * **Timely.** What expired at or before `now` (a message's life, a claim, a
 //!   delay) has expired, whether or not it was collected yet.
+//! * **Faithful.** A body comes back as the JSON value that was posted: the
+//!   order of its keys, 64-bit integers and floats as they were. Whether the
+//!   very text is kept is up to the driver.
 //! * **Separate.** No method sees or touches another project's queues.
 //! * **Cancel safe.** Dropping a returned future loses the answer, never half
 //!   of the work.

@@ -32,13 +32,31 @@ pub fn start(driver: Arc<dyn DataDriver>, clock: Clock, interval: Duration) -> T
     })
 }
 
-/// Collects all there is, slice by slice; returns how many messages went.
+/// Collects all there is, once; returns how many messages went.
+///
+/// # Errors
+///
+/// [`crate::storage::Error::Unavailable`]; what was collected before stays so.
+pub async fn once(driver: &dyn DataDriver, clock: &Clock) -> Result<u64> {
+    collect(driver, clock, || false).await
+}
+
+/// Collects all there is, slice by slice, unless the server stops; returns how
+/// many messages went.
 async fn round(driver: &dyn DataDriver, clock: &Clock, stopping: &Stopping) -> Result<u64> {
+    collect(driver, clock, || stopping.now()).await
+}
+
+async fn collect(
+    driver: &dyn DataDriver,
+    clock: &Clock,
+    is_enough: impl Fn() -> bool,
+) -> Result<u64> {
     let mut messages = 0;
     loop {
         let collected = driver.gc(clock.now()).await?;
         messages += collected.messages;
-        if !collected.more || stopping.now() {
+        if !collected.more || is_enough() {
             return Ok(messages);
         }
         // Requests come first.
@@ -140,6 +158,13 @@ mod tests {
         let (_stop, stopping) = stopping();
         assert!(round(driver.as_ref(), &Clock::system(), &stopping).await.is_err());
         assert_eq!(driver.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_single_round_can_be_asked_for() {
+        let driver = Scripted::new([Ok(slice(2, true)), Ok(slice(3, false)), down()]);
+        assert_eq!(once(driver.as_ref(), &Clock::system()).await, Ok(5));
+        assert!(once(driver.as_ref(), &Clock::system()).await.is_err());
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
-"""Counts what a tour has checked; the first failure ends it."""
+"""Counts what a tour has checked; the first failure ends it, or its part."""
 
 import contextlib
 import sys
+import traceback
 
 
 class Checks:
@@ -9,6 +10,7 @@ class Checks:
 
     def __init__(self):
         self.passed = 0
+        self.failed = 0
 
     def true(self, condition, what):
         assert condition, what
@@ -26,14 +28,29 @@ class Checks:
             raise AssertionError(f"{what}: no {error.__name__} but {outcome!r}")
 
     @contextlib.contextmanager
+    def part(self, what):
+        """A part that can fail without ending the tour."""
+        before = self.passed
+        try:
+            yield
+        except Exception:
+            self.failed += 1
+            traceback.print_exc()
+            print(f"{what}: failed after {self.passed - before} checks", flush=True)
+        else:
+            print(f"{what}: {self.passed - before} checks", flush=True)
+
+    @contextlib.contextmanager
     def tour(self):
         """Ends the program, with the count that tools/test reads."""
         try:
             yield self
         except Exception:
-            print(f"{self.passed} checks passed, 1 failed")
+            print(f"{self.passed} checks passed, {self.failed + 1} failed")
             raise
-        print(f"{self.passed} checks passed, 0 failed")
+        print(f"{self.passed} checks passed, {self.failed} failed")
+        if self.failed:
+            sys.exit(1)
 
 
 def server_url():

@@ -208,7 +208,7 @@ disk_floor() {
 # record PART VARIANT METRIC VALUE
 record() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$OUT/results.tsv"; }
 
-# table PART BASE: a column for each variant, BASE first, a row for each figure:
+# table PART BASE: from results.tsv, or $RESULTS: a column for each variant, BASE first, a row for each figure:
 # the median of the rounds (least - most), and its ratio to that of BASE.
 table() {
   awk -F'\t' -v part="$1" -v base="$2" '
@@ -252,7 +252,7 @@ table() {
         for (c = 1; c <= columns; c++) line = line " " cell(variants[c], names[r]) " |"
         print line
       }
-    }' "$OUT/results.tsv"
+    }' "${RESULTS:-$OUT/results.tsv}"
 }
 
 describe_run() {

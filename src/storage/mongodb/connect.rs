@@ -1,23 +1,49 @@
-//! From settings to a database that is fit for use.
+//! From settings to a driver that works, however long the database is away.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mongodb::bson::doc;
-use mongodb::options::{ClientOptions, IndexOptions, WriteConcern};
-use mongodb::{Client, IndexModel};
-use tokio::sync::watch;
+use mongodb::error::{Error as MongoError, ErrorKind};
+use mongodb::options::{ClientOptions, Tls, TlsOptions};
+use mongodb::{Client, bson::Document};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::error::unavailable;
-use super::layout::Layout;
-use super::store::{Documents, Store};
+use super::error::{Fault, Patience, unavailable};
+use super::options::{Target, URI};
+use super::prepare::prepare;
+use super::store::Store;
+use super::topology::{Desertion, View, words};
 use super::{Engine, MongodbDriver, State};
 use crate::config::MongodbSettings;
 use crate::storage::Result;
 
+/// Longest time that a start waits for the database before the server goes on
+/// without it.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// The pause between two tries to reach the database.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the log hears that the database is away: first, and at most.
+const QUIET_FIRST: Duration = Duration::from_secs(10);
+const QUIET_MOST: Duration = Duration::from_mins(10);
+/// Longest wait for the answer to a ping.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+/// Longest look at a server that hung up.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Codes of answers that no repetition makes better: the user, the password,
+/// the rights.
+const AUTHENTICATION_FAILED: i32 = 18;
+const UNAUTHORIZED: i32 = 13;
+const ATLAS_ERROR: i32 = 8000;
+
 /// Why the driver cannot work with what it was given; each says what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The URI or another setting is wrong.
+    /// The URI or another setting is wrong, or the database does not fit it.
     #[error("{setting}: {reason}")]
     Setting {
         /// Its name.
@@ -25,71 +51,267 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system gives no threads.
+    #[error("cannot start the threads of the MongoDB driver: {0}")]
+    Threads(String),
+}
+
+impl OpenError {
+    /// What is wrong with a setting.
+    #[must_use]
+    pub fn setting(setting: &'static str, reason: &dyn fmt::Display) -> Self {
+        Self::Setting { setting, reason: reason.to_string() }
+    }
+}
+
+/// Why a try to reach the database, or to prepare it, did not succeed.
+#[derive(Debug)]
+pub enum Setback {
+    /// It may succeed later, as things are.
+    Passing(String),
+    /// Only somebody can help who changes a setting or the database.
+    Lasting(OpenError),
+}
+
+impl From<MongoError> for Setback {
+    fn from(error: MongoError) -> Self {
+        let said = words(&error);
+        let lasting = |setting, reason: &str| {
+            Self::Lasting(OpenError::setting(setting, &format_args!("{reason} ({said})")))
+        };
+        let fault = Fault::from(error.clone());
+        match (error.kind.as_ref(), fault.code()) {
+            (ErrorKind::Authentication { .. }, _)
+            | (_, Some(AUTHENTICATION_FAILED | ATLAS_ERROR)) => {
+                lasting(URI, "MongoDB does not accept the user name and password")
+            }
+            (_, Some(UNAUTHORIZED)) => lasting(URI, "the user has not the rights that nusku needs"),
+            (ErrorKind::InvalidTlsConfig { .. }, _) => {
+                lasting("storage.mongodb.ssl_certfile", "the certificates cannot be used")
+            }
+            (ErrorKind::DnsResolve { .. }, _) => Self::Passing(said),
+            _ if fault.is_passing() => Self::Passing(said),
+            _ => lasting(URI, "the server does not do what nusku needs"),
+        }
+    }
 }
 
 impl MongodbDriver {
-    /// Opens the store.
+    /// Opens the store. If the database cannot be reached now, the driver keeps
+    /// trying, and requests wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the settings are wrong, or the database was reached and
+    /// does not fit them.
     pub async fn open(
         uri: &str,
         settings: &MongodbSettings,
     ) -> std::result::Result<Arc<Self>, OpenError> {
-        let wrong = |error: &dyn std::fmt::Display| OpenError::Setting {
-            setting: "storage.uri",
-            reason: error.to_string(),
-        };
+        let target = Target::parse(uri, settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(settings.threads)
             .enable_all()
             .thread_name("mongodb")
             .build()
-            .map_err(|error| wrong(&error))?;
-        let (uri, own) = (uri.to_owned(), settings.clone());
-        let engine = runtime
-            .spawn(async move { prepare(&uri, own).await })
-            .await
-            .map_err(|error| wrong(&error))?
-            .map_err(|error| wrong(&error))?;
-        let (sender, state) = watch::channel(State::Ready(engine));
-        drop(sender);
-        Ok(Arc::new(Self {
-            state,
-            patience: super::error::Patience::new(settings),
-            runtime: Some(runtime),
-        }))
+            .map_err(|error| OpenError::Threads(error.to_string()))?;
+        let (state, receiver) = watch::channel(State::Waiting("not reached yet".to_owned()));
+        let (verdict, first) = oneshot::channel();
+        runtime.spawn(keep_trying(target, settings.clone(), state, verdict));
+        // From here on, dropping the driver is what ends its threads.
+        let patience = Patience::new(settings);
+        let encoding = settings.body_encoding;
+        let driver = Self { state: receiver, patience, encoding, runtime: Some(runtime) };
+        match timeout(START_LIMIT.min(patience.whole), first).await {
+            Ok(Ok(Err(refused))) => Err(refused),
+            _ => Ok(Arc::new(driver)),
+        }
+    }
+
+    /// Whether the primary answers, soon.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::storage::Error::Unavailable`] if not.
+    pub async fn ping_primary(&self) -> Result<()> {
+        if let State::Waiting(why) = &*self.state.borrow() {
+            return Err(unavailable(why));
+        }
+        let pong = self.run(|engine| async move { ping(&engine.store).await });
+        let late = |_| Err(unavailable(&"the primary does not answer"));
+        timeout(PING_LIMIT, pong).await.unwrap_or_else(late)
     }
 }
 
-async fn prepare(uri: &str, settings: MongodbSettings) -> mongodb::error::Result<Arc<Engine>> {
-    let mut options = ClientOptions::parse(uri).await?;
-    options.max_pool_size = Some(settings.max_pool_size);
-    options.write_concern = Some(WriteConcern::majority());
+async fn ping(store: &Store) -> Result<()> {
+    let pong = store.client.database("admin").run_command(doc! { "ping": 1 }).await;
+    pong.map(drop).map_err(|error| unavailable(&words(&error)))
+}
+
+/// Tries until the database is ready. What the first try came to goes to
+/// `verdict` as well: a start that is refused ends there.
+async fn keep_trying(
+    target: Target,
+    settings: MongodbSettings,
+    state: watch::Sender<State>,
+    verdict: oneshot::Sender<std::result::Result<(), OpenError>>,
+) {
+    let mut verdict = Some(verdict);
+    let mut silence = Silence::new();
+    loop {
+        match reach(&target, &settings).await {
+            Ok(engine) => {
+                let layout = engine.store.layout;
+                tracing::info!(hosts = target.hosts, %layout, "MongoDB is ready");
+                state.send_replace(State::Ready(engine));
+                verdict.take().map(|verdict| verdict.send(Ok(())));
+                return;
+            }
+            Err(Setback::Lasting(error)) => {
+                // Nobody listens any more if the start went on without it.
+                let unheard = match verdict.take() {
+                    Some(verdict) => {
+                        verdict.send(Err(error)).err().and_then(std::result::Result::err)
+                    }
+                    None => Some(error),
+                };
+                let Some(error) = unheard else { return };
+                tracing::error!(hosts = target.hosts, %error, "MongoDB cannot be used");
+                state.send_replace(State::Waiting(error.to_string()));
+            }
+            Err(Setback::Passing(reason)) => {
+                if silence.is_over(Instant::now()) {
+                    tracing::warn!(
+                        hosts = target.hosts,
+                        reason,
+                        "MongoDB is out of reach, trying on"
+                    );
+                }
+                state.send_replace(State::Waiting(reason));
+                verdict.take().map(|verdict| verdict.send(Ok(())));
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Spaces out what is said again and again.
+struct Silence {
+    until: Option<Instant>,
+    length: Duration,
+}
+
+impl Silence {
+    fn new() -> Self {
+        Self { until: None, length: QUIET_FIRST }
+    }
+
+    /// Whether it is time to speak; then the next silence begins, twice as long.
+    fn is_over(&mut self, now: Instant) -> bool {
+        if self.until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.until = Some(now + self.length);
+        self.length = (self.length * 2).min(QUIET_MOST);
+        true
+    }
+}
+
+/// One try: a client of its own, a primary that answers, a database made ready.
+async fn reach(
+    target: &Target,
+    settings: &MongodbSettings,
+) -> std::result::Result<Arc<Engine>, Setback> {
+    let options = target.options().await?;
+    let (client, hello) =
+        greet(target, options, Duration::from_secs(settings.max_wait.into())).await?;
+    let store = prepare(client, &hello, target, settings).await?;
+    Ok(Engine::start(&Handle::current(), store))
+}
+
+/// A client and what the primary, or the only server, says of itself.
+///
+/// # Errors
+///
+/// Why there is none, as soon as that is clear, at the latest after `limit`.
+pub async fn greet(
+    target: &Target,
+    mut options: ClientOptions,
+    limit: Duration,
+) -> std::result::Result<(Client, Document), Setback> {
+    let (mut view, handler) = View::new();
+    options.sdam_event_handler = Some(handler);
+    // The limit says how long to wait for a primary, and nothing else does.
+    let own = options.clone();
     let client = Client::with_options(options)?;
-    let store = Store::new(client, settings, Layout::Fifo, true);
-    index(&store.queues, "p_q_1", doc! { "p_q": 1 }, true).await?;
-    for partition in &store.partitions {
-        let messages = &partition.messages;
-        index(messages, "active", doc! { "p_q": 1, "k": 1, "c.e": 1 }, false).await?;
-        index(messages, "claimed", doc! { "p_q": 1, "c.id": 1, "k": 1, "c.e": 1 }, false).await?;
-        index(messages, "counting", doc! { "p_q": 1, "c.e": 1 }, false).await?;
-        index(messages, "queue_marker", doc! { "k": 1, "p_q": 1 }, true).await?;
-        index(messages, "transaction", doc! { "tx": 1 }, false).await?;
+    let database = client.database("admin");
+    let hello = database.run_command(doc! { "hello": 1 });
+    tokio::select! {
+        hello = hello => match hello.map_err(Setback::from) {
+            Ok(hello) => return Ok((client, hello)),
+            // The view has words for that.
+            Err(Setback::Passing(_)) => {}
+            Err(lasting) => return Err(lasting),
+        },
+        found = view.deserted(target) => match found {
+            Desertion::Refused(error) => return Err(Setback::Lasting(error)),
+            Desertion::Away(report) => return Err(Setback::Passing(report)),
+            Desertion::Cut(report) => {
+                return Err(match mismatch(target, own).await {
+                    Some(error) => Setback::Lasting(error),
+                    None => Setback::Passing(report),
+                });
+            }
+        },
+        () = sleep(limit) => {}
     }
-    Ok(Arc::new(Engine { store: Arc::new(store) }))
+    Err(Setback::Passing(format!("there is no primary: {}", view.report())))
 }
 
-async fn index(
-    documents: &Documents,
-    name: &str,
-    keys: mongodb::bson::Document,
-    unique: bool,
-) -> mongodb::error::Result<()> {
-    let options = IndexOptions::builder().name(name.to_owned()).unique(unique).build();
-    documents.create_index(IndexModel::builder().keys(keys).options(options).build()).await?;
-    Ok(())
+/// Servers hang up at once if one side encrypts and the other does not. Whether
+/// it is that: they would answer the other way round.
+async fn mismatch(target: &Target, mut options: ClientOptions) -> Option<OpenError> {
+    let strict = options.tls.is_some();
+    let trusting = TlsOptions::builder().allow_invalid_certificates(true).build();
+    options.tls = if strict { None } else { Some(Tls::Enabled(trusting)) };
+    options.credential = None;
+    options.repl_set_name = None;
+    options.sdam_event_handler = None;
+    options.direct_connection = Some(true);
+    options.server_selection_timeout = Some(PROBE_LIMIT);
+    for host in std::mem::take(&mut options.hosts) {
+        options.hosts = vec![host];
+        let client = Client::with_options(options.clone()).ok()?;
+        let hello = client.database("admin").run_command(doc! { "hello": 1 }).await;
+        client.shutdown().immediate(true).await;
+        let answered = match hello {
+            Ok(_) => true,
+            // Not a word of TLS comes from a server that does not speak it.
+            Err(error) => !strict && error.to_string().contains("fatal alert"),
+        };
+        if answered {
+            let reason = if strict {
+                "has tls=true, but the servers do not encrypt"
+            } else {
+                "has no tls=true, but the servers want encryption"
+            };
+            let reason = format!("it {reason} ({})", target.hosts);
+            return Some(OpenError::setting(URI, &reason));
+        }
+    }
+    None
 }
 
-/// Whether the primary answers.
-pub async fn ping(store: &Store) -> Result<()> {
-    let ping = store.client.database("admin").run_command(doc! { "ping": 1 }).await;
-    ping.map(drop).map_err(|error| unavailable(&error))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_again_is_said_less_and_less_often() {
+        let mut silence = Silence::new();
+        let start = Instant::now();
+        let mut is_over = |second: &u64| silence.is_over(start + Duration::from_secs(*second));
+        let said: Vec<_> = (0..3600).filter(|second| is_over(second)).collect();
+        assert_eq!(said, [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030]);
+    }
 }

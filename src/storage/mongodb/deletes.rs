@@ -1,43 +1,179 @@
-//! Removing messages: one, several, the oldest, all.
+//! Removing messages: several under their claims, the oldest, all; for single
+//! ones see [`super::removal`].
 
-use super::Engine;
-use super::store::QueueEntry;
-use crate::model::{ClaimId, Message, MessageId, Timestamp};
-use crate::storage::Result;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use mongodb::options::Hint;
+
+use super::error::{Fault, OpResult};
+use super::hand_out::{self, Order};
+use super::removal::{Holder, Removal, Right, holders};
+use super::store::{QueueEntry, Store};
+use super::{Engine, claims, command, transaction};
+use crate::model::{ClaimId, ClaimOrder, Message, MessageId, Timestamp};
+use crate::storage::{Error, Result};
+
+/// Messages that a purge removes with one command.
+const PURGE_SLICE: usize = 1000;
+/// How long what is popped stays hidden if we are gone before it is, in seconds.
+const POP_TTL: u32 = 60;
 
 /// See [`crate::storage::MessageController::delete`].
 pub async fn delete(
-    _engine: &Engine,
-    _queue: &QueueEntry,
-    _id: MessageId,
-    _claim: Option<ClaimId>,
-    _now: Timestamp,
+    engine: &Engine,
+    queue: &Arc<QueueEntry>,
+    id: MessageId,
+    claim: Option<ClaimId>,
+    now: Timestamp,
 ) -> Result<()> {
-    Ok(())
+    let right = claim.map_or(Right::Free, Right::Claim);
+    engine.remove(Removal { queue: Arc::clone(queue), ids: vec![id], right, now }).await
 }
 
 /// See [`crate::storage::MessageController::delete_many`].
 pub async fn delete_many(
-    _engine: &Engine,
-    _queue: &QueueEntry,
-    _ids: &[MessageId],
-    _claims: Option<&[ClaimId]>,
-    _now: Timestamp,
+    engine: &Engine,
+    queue: &Arc<QueueEntry>,
+    ids: &[MessageId],
+    claims: Option<&[ClaimId]>,
+    now: Timestamp,
 ) -> Result<()> {
+    let store = &engine.store;
+    let (queue, ids) = (Arc::clone(queue), ids.to_vec());
+    match claims {
+        None => engine.remove(Removal { queue, ids, right: Right::Any, now }).await,
+        Some(claims) => {
+            let work = || delete_claimed(store, &queue, &ids, claims, now);
+            store.patience.persist(work).await
+        }
+    }
+}
+
+/// Deletes messages if all of them are held by live claims among these.
+async fn delete_claimed(
+    store: &Store,
+    queue: &QueueEntry,
+    ids: &[MessageId],
+    claims: &[ClaimId],
+    now: Timestamp,
+) -> OpResult<()> {
+    let partition = store.partition(queue);
+    let mut session = transaction::begin_if_any(store).await?;
+    let held = holders(partition, ids, session.as_mut()).await?;
+    let held: HashMap<_, _> = held.into_iter().filter(|(_, it)| it.is_in(queue, now)).collect();
+    for &id in ids {
+        match held.get(&id) {
+            Some(holder) if !holder.is_live(now) => {
+                return Err(Fault::Refused(Error::MessageIsNotClaimed(id)));
+            }
+            Some(Holder { claim: Some(claim), .. }) if !claims.contains(claim) => {
+                return Err(Fault::Refused(Error::MessageIsClaimed(id)));
+            }
+            _ => {}
+        }
+    }
+    if held.is_empty() {
+        return Ok(());
+    }
+    let doomed: Vec<_> = held.keys().map(|id| ObjectId::from_bytes(id.bytes())).collect();
+    let claims: Vec<_> = claims.iter().map(|id| ObjectId::from_bytes(id.bytes())).collect();
+    let filter = doc! { "_id": { "$in": doomed }, "p_q": &queue.p_q, "c.id": { "$in": claims } };
+    let statement = doc! { "q": filter, "limit": 0, "hint": { "_id": 1 } };
+    command::delete(partition, vec![statement], session.as_mut()).await?;
+    if let Some(session) = &mut session {
+        transaction::commit(session).await?;
+    }
     Ok(())
 }
 
-/// See [`crate::storage::MessageController::pop`].
+/// See [`crate::storage::MessageController::pop`]. The messages are claimed and
+/// then deleted under that claim: whatever happens between, none is lost.
 pub async fn pop(
-    _engine: &Engine,
-    _queue: &QueueEntry,
-    _limit: u32,
-    _now: Timestamp,
+    engine: &Engine,
+    queue: &Arc<QueueEntry>,
+    limit: u32,
+    now: Timestamp,
 ) -> Result<Vec<Message>> {
-    Ok(Vec::new())
+    let id = hand_out::new_id(now);
+    let claim =
+        ClaimOrder { ttl: POP_TTL, grace: 0, limit, include_delayed: true, dead_letter: None };
+    let order = Order { queue: Arc::clone(queue), id, claim, quietly: true, now };
+    let Some(taken) = engine.hand_out(order).await? else { return Ok(Vec::new()) };
+    let ids = taken.messages.iter().map(|message| message.id).collect();
+    let removal = Removal { queue: Arc::clone(queue), ids, right: Right::Claim(id), now };
+    if let Err(error) = engine.remove(removal).await {
+        tracing::debug!(%error, "a pop failed, its messages are given back");
+        claims::give_back(&engine.store, queue, id, now).await;
+        engine.floors.forget(queue);
+        return Err(error);
+    }
+    Ok(taken.messages)
 }
 
 /// See [`crate::storage::MessageController::purge`].
-pub async fn purge(_engine: &Engine, _queue: &QueueEntry, _now: Timestamp) -> Result<()> {
+pub async fn purge(engine: &Engine, queue: &QueueEntry, now: Timestamp) -> Result<()> {
+    let store = &engine.store;
+    let Some(newest) = store.patience.persist(|| newest(store, queue)).await? else {
+        return Ok(());
+    };
+    let mut from = queue.first_marker;
+    while let Some(last) =
+        store.patience.persist(|| purge_slice(store, queue, (from, newest), now)).await?
+    {
+        from = last;
+    }
     Ok(())
+}
+
+/// The greatest marker of the queue's messages.
+async fn newest(store: &Store, queue: &QueueEntry) -> OpResult<Option<i64>> {
+    let mut cursor = store
+        .partition(queue)
+        .messages
+        .find(doc! { "p_q": &queue.p_q })
+        .projection(doc! { "_id": 0, "k": 1 })
+        .sort(doc! { "k": -1 })
+        .hint(Hint::Name("active".to_owned()))
+        .limit(1)
+        .await?;
+    Ok(if cursor.advance().await? { super::document::integer(cursor.current(), "k") } else { None })
+}
+
+/// Removes what is free of the first messages between the markers; returns the
+/// marker to go on from, if there may be more.
+async fn purge_slice(
+    store: &Store,
+    queue: &QueueEntry,
+    (from, to): (i64, i64),
+    now: Timestamp,
+) -> OpResult<Option<i64>> {
+    let partition = store.partition(queue);
+    let free = doc! { "$lte": now.seconds() };
+    let mut cursor = partition
+        .messages
+        .find(doc! { "p_q": &queue.p_q, "k": { "$gte": from, "$lte": to }, "c.e": free.clone() })
+        .projection(doc! { "k": 1 })
+        .sort(doc! { "k": 1 })
+        .hint(Hint::Name("active".to_owned()))
+        .limit(i64::try_from(PURGE_SLICE).unwrap_or(i64::MAX))
+        .batch_size(u32::try_from(PURGE_SLICE).unwrap_or(u32::MAX))
+        .await?;
+    let mut doomed = Vec::with_capacity(PURGE_SLICE);
+    let mut last = None;
+    while cursor.advance().await? {
+        let message = Document::try_from(cursor.current())?;
+        last = super::document::integer(cursor.current(), "k").or(last);
+        doomed.extend(message.get("_id").cloned());
+    }
+    if doomed.is_empty() {
+        return Ok(None);
+    }
+    let full = doomed.len() == PURGE_SLICE;
+    let filter = doc! { "_id": { "$in": doomed }, "p_q": &queue.p_q, "c.e": free };
+    let statement = doc! { "q": filter, "limit": 0, "hint": { "_id": 1 } };
+    command::delete(partition, vec![statement], None).await?;
+    Ok(last.filter(|_| full))
 }

@@ -3,7 +3,8 @@
 
 use mongodb::bson::RawDocument;
 
-use super::document::{self, metadata_of};
+use super::document;
+use super::metadata::metadata_of;
 use super::wire::Value;
 use super::{bson_to_json, json_to_bson};
 use crate::model::{Message, Metadata};

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use mongodb::options::Hint;
+
 use crate::model::{ProjectId, QueueKey, QueueName};
 
 /// Which of Zaqar's two MongoDB drivers the message databases belong to. They
@@ -41,6 +43,12 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.driver())
     }
+}
+
+/// What makes a query use the index of that name; the names are Zaqar's.
+#[must_use]
+pub fn index(name: &str) -> Hint {
+    Hint::Name(name.to_owned())
 }
 
 /// The database of the queues' records.

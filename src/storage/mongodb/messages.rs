@@ -17,8 +17,9 @@ impl MessageController for MongodbDriver {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
-        let order = post::Order::new(key, client, messages, now)?;
-        self.run(move |engine| async move { engine.post(order).await }).await
+        let order = post::Order::new(key, client, messages, now, self.encoding)?;
+        // Posts keep the order in which they were made: each is in its lane at once.
+        self.engine().await?.post(order).await
     }
 
     async fn list(

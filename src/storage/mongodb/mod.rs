@@ -3,34 +3,53 @@
 //! Documents, indexes and counters are Zaqar's, so that both servers can work
 //! on one database at once. The files:
 //!
-//! * `layout` and `document`: where what is and how it looks; `queues` and
-//!   `metadata`: the records of queues; `ids`: what an id tells; `wire`,
-//!   `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `layout` and `document`: where what is and how it looks; `ids`: what an id
+//!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
+//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
+//!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
 //!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
-//! * `connect`: from settings to a database that is fit for use; `gc`: what
-//!   runs in the background; `inspect`: a look from outside.
+//! * `options`, `connect`, `topology`: from settings to a database that answers;
+//!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
+//!   background.
 
+mod alone;
 mod bson_to_json;
+mod bury;
+mod candidates;
 mod claims;
+mod command;
 mod connect;
+mod contention;
+mod counter;
 mod deletes;
+mod directory;
 mod document;
 mod error;
 pub mod fuzzing;
 mod gc;
+mod hand_out;
 mod heads;
 mod ids;
+mod indexes;
+mod insert;
 mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
 mod messages;
 mod metadata;
+mod options;
 mod post;
+mod prepare;
+mod queue_cache;
 mod queues;
+mod removal;
+mod retire;
 mod store;
+mod take;
+mod topology;
 mod transaction;
 mod wire;
 
@@ -38,7 +57,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 pub use connect::OpenError;
@@ -49,12 +68,14 @@ use super::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
     Result, Volume,
 };
+use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
 
 /// A store in MongoDB.
 pub struct MongodbDriver {
     state: watch::Receiver<State>,
     patience: error::Patience,
+    encoding: BodyEncoding,
     /// The driver's own threads: connections belong to them, not to those that
     /// serve requests, and what was begun is finished whoever stops waiting.
     runtime: Option<Runtime>,
@@ -73,9 +94,29 @@ enum State {
 pub struct Engine {
     /// The database.
     pub store: Arc<Store>,
+    /// Posts, by partition.
+    posts: Vec<post::PostLane>,
+    /// Claims, by partition.
+    hand_outs: Vec<hand_out::HandOuts>,
+    /// Deletions, by partition.
+    removals: Vec<removal::Removals>,
+    /// Where the free messages of queues begin.
+    floors: Arc<candidates::Floors>,
 }
 
 impl Engine {
+    /// Starts the lanes.
+    fn start(handle: &Handle, store: Store) -> Arc<Self> {
+        let store = Arc::new(store);
+        let partitions = 0..store.partitions.len();
+        let floors = Arc::default();
+        let hand_out = |_| hand_out::start(handle, &store, &floors);
+        let hand_outs = partitions.clone().map(hand_out).collect();
+        let removals = partitions.clone().map(|_| removal::start(handle, &store)).collect();
+        let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
+        Arc::new(Self { store, posts, hand_outs, removals, floors })
+    }
+
     /// The queue, if it exists.
     pub async fn find(&self, key: &QueueKey) -> Result<Option<Arc<QueueEntry>>> {
         self.store.patience.persist(|| queues::find(&self.store, key)).await
@@ -130,7 +171,7 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.run(|engine| async move { connect::ping(&engine.store).await }).await
+        self.ping_primary().await
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
@@ -150,6 +191,9 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn close(&self) {
+        if matches!(*self.state.borrow(), State::Waiting(_)) {
+            return;
+        }
         let _ = self
             .run(|engine| async move {
                 engine.store.client.clone().shutdown().await;

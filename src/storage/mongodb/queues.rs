@@ -1,62 +1,150 @@
-//! Queues: their records, and the counters that outlive them.
+//! Queues: their records, and which part of the driver does what with them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use async_trait::async_trait;
-use mongodb::bson::{RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::MongodbDriver;
-use super::document::{integer, metadata_to_bson};
-use super::error::{DUPLICATE_KEY, OpResult, code};
+use super::document::{int, integer};
+use super::error::{DUPLICATE_KEY, OpResult};
 use super::layout::scoped;
+use super::metadata::{self, metadata_to_bson};
 use super::store::{QueueEntry, Store};
+use super::transaction::{begin, commit};
+use super::{MongodbDriver, directory, retire};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueRecord};
-use crate::storage::{QueueController, Result};
-
-/// What is remembered of queues for a moment.
-#[derive(Debug, Default)]
-pub struct QueueCache {}
+use crate::storage::{Error, QueueController, Result};
 
 /// The queue, if it exists.
 pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEntry>>> {
+    let begun = Instant::now();
+    if let Some(entry) = store.cache.get(key, begun) {
+        return Ok(Some(entry));
+    }
+    let generation = store.cache.generation();
     let p_q = scoped(key);
     let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else { return Ok(None) };
-    Ok(Some(Arc::new(entry(store, key, p_q, &record))))
+    let entry = Arc::new(entry(store, key, p_q, &record));
+    store.cache.learn(&entry, generation, begun);
+    Ok(Some(entry))
 }
 
 fn entry(store: &Store, key: &QueueKey, p_q: String, record: &RawDocument) -> QueueEntry {
-    let metadata = record.get_document("m").ok().and_then(|m| serde_json::to_value(m).ok());
-    let metadata = match metadata {
-        Some(serde_json::Value::Object(entries)) => Metadata::new(entries),
-        _ => Metadata::default(),
-    };
     QueueEntry {
         key: key.clone(),
         p_q,
+        record: record.get_object_id("_id").ok(),
         partition: store.partition_number(key),
-        metadata: Arc::new(metadata),
+        metadata: Arc::new(metadata_of(store, record)),
         first_marker: integer(record, "first_marker").unwrap_or(0),
     }
 }
 
-/// Makes the queue; `false` if it exists.
+/// The metadata in a record; none if what is there cannot be metadata.
+pub fn metadata_of(store: &Store, record: &RawDocument) -> Metadata {
+    metadata::metadata_of(record).unwrap_or_else(|foreign| {
+        store.skip(&foreign);
+        Metadata::default()
+    })
+}
+
+/// Makes the queue; `false` if it exists. It counts on from where a deleted
+/// queue of that name ended.
 pub async fn create(store: &Store, key: &QueueKey, metadata: &Metadata) -> OpResult<bool> {
-    let record =
-        doc! { "p_q": scoped(key), "m": metadata_to_bson(metadata)?, "c": { "v": 1, "t": 0 } };
-    match store.queues.insert_one(RawDocumentBuf::try_from(&record)?).await {
-        Ok(_) => Ok(true),
-        Err(error) if code(&error) == Some(DUPLICATE_KEY) => Ok(false),
-        Err(error) => Err(error.into()),
+    create_as(store, key, metadata, ObjectId::new()).await
+}
+
+/// The same, with a record of that id: then it can be told who made the queue,
+/// even if the answer to the first try was lost.
+async fn create_as(
+    store: &Store,
+    key: &QueueKey,
+    metadata: &Metadata,
+    id: ObjectId,
+) -> OpResult<bool> {
+    let p_q = scoped(key);
+    if let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? {
+        return Ok(record.get_object_id("_id").is_ok_and(|there| there == id));
+    }
+    let made = insert(store, &p_q, metadata_to_bson(metadata)?, id).await;
+    store.cache.forget(key);
+    match made {
+        Err(fault) if fault.code() == Some(DUPLICATE_KEY) => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+/// The look at the retired counter and the insertion are one step, or a
+/// deletion in between would bring markers back.
+async fn insert(store: &Store, p_q: &str, metadata: Document, id: ObjectId) -> OpResult<()> {
+    if !store.transactions {
+        let retired = store.retired.find_one(doc! { "_id": p_q }).await?;
+        let record = record(p_q, metadata, id, retired.as_deref());
+        store.queues.insert_one(RawDocumentBuf::try_from(&record)?).await?;
+        return Ok(());
+    }
+    let mut session = begin(store).await?;
+    let retired = store.retired.find_one(doc! { "_id": p_q }).session(&mut session).await?;
+    let record = record(p_q, metadata, id, retired.as_deref());
+    store.queues.insert_one(RawDocumentBuf::try_from(&record)?).session(&mut session).await?;
+    commit(&mut session).await
+}
+
+fn record(p_q: &str, metadata: Document, id: ObjectId, retired: Option<&RawDocument>) -> Document {
+    let first = retired.and_then(|retired| integer(retired, "v"));
+    let mut record = doc! {
+        "_id": id,
+        "p_q": p_q,
+        "m": metadata,
+        "c": { "v": int(first.unwrap_or(1)), "t": 0 },
+    };
+    if let Some(first) = first {
+        record.insert("first_marker", int(first));
+    }
+    record
+}
+
+/// Replaces the metadata if it is what was expected. `sent` remembers over
+/// repetitions that the change was asked for already.
+async fn set_metadata(
+    store: &Store,
+    key: &QueueKey,
+    (expected, metadata): (&Metadata, &Metadata),
+    sent: &AtomicBool,
+) -> OpResult<()> {
+    let p_q = scoped(key);
+    let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else {
+        return Err(Error::QueueDoesNotExist(key.clone()).into());
+    };
+    let found = metadata_of(store, &record);
+    if found != *expected {
+        let done = sent.load(Ordering::Relaxed) && found == *metadata;
+        return if done { Ok(()) } else { Err(Error::MetadataChanged(key.clone()).into()) };
+    }
+    let stored: Bson = match record.get("m")? {
+        Some(stored) => stored.try_into()?,
+        None => Bson::Null,
+    };
+    sent.store(true, Ordering::Relaxed);
+    // In `$eq`, for a key may begin with `$` and is no operator then.
+    let unchanged = doc! { "p_q": p_q, "m": { "$eq": stored } };
+    let change = doc! { "$set": { "m": metadata_to_bson(metadata)? } };
+    match store.queues.update_one(unchanged, change).await?.matched_count {
+        0 => Err(Error::MetadataChanged(key.clone()).into()),
+        _ => Ok(()),
     }
 }
 
 #[async_trait]
 impl QueueController for MongodbDriver {
     async fn create(&self, key: &QueueKey, metadata: &Metadata) -> Result<bool> {
-        let (key, metadata) = (key.clone(), metadata.clone());
+        let (key, metadata, id) = (key.clone(), metadata.clone(), ObjectId::new());
         self.run(move |engine| async move {
             let (store, key, metadata) = (&engine.store, &key, &metadata);
-            store.patience.persist(|| create(store, key, metadata)).await
+            store.patience.persist(|| create_as(store, key, metadata, id)).await
         })
         .await
     }
@@ -64,31 +152,59 @@ impl QueueController for MongodbDriver {
     async fn metadata(&self, key: &QueueKey) -> Result<Option<Arc<Metadata>>> {
         let key = key.clone();
         self.run(move |engine| async move {
-            let (store, key) = (&engine.store, &key);
-            let found = store.patience.persist(|| find(store, key)).await?;
-            Ok(found.map(|entry| Arc::clone(&entry.metadata)))
+            Ok(engine.find(&key).await?.map(|entry| Arc::clone(&entry.metadata)))
         })
         .await
     }
 
     async fn set_metadata(
         &self,
-        _key: &QueueKey,
-        _expected: &Metadata,
-        _metadata: &Metadata,
+        key: &QueueKey,
+        expected: &Metadata,
+        metadata: &Metadata,
     ) -> Result<()> {
-        Ok(())
+        let (key, expected, metadata) = (key.clone(), expected.clone(), metadata.clone());
+        self.run(move |engine| async move {
+            let (store, key, change) = (&engine.store, &key, (&expected, &metadata));
+            let sent = &AtomicBool::new(false);
+            let done = store.patience.persist(|| set_metadata(store, key, change, sent)).await;
+            // Whatever came of it: it may have happened, or somebody else
+            // changed what is remembered.
+            store.cache.forget(key);
+            done
+        })
+        .await
     }
 
-    async fn delete(&self, _key: &QueueKey) -> Result<()> {
-        Ok(())
+    async fn delete(&self, key: &QueueKey) -> Result<()> {
+        let key = key.clone();
+        self.run(move |engine| async move {
+            let (store, key) = (&engine.store, &key);
+            let retired = store.patience.persist(|| retire::delete(store, key)).await;
+            store.cache.forget(key);
+            if let Some(retired) = retired? {
+                retire::clean(store, retired).await;
+            }
+            Ok(())
+        })
+        .await
     }
 
-    async fn list(&self, _project: &ProjectId, _filter: &QueueFilter) -> Result<Vec<QueueRecord>> {
-        Ok(Vec::new())
+    async fn list(&self, project: &ProjectId, filter: &QueueFilter) -> Result<Vec<QueueRecord>> {
+        let (project, filter) = (project.clone(), filter.clone());
+        self.run(move |engine| async move {
+            let (store, project, filter) = (&engine.store, &project, &filter);
+            store.patience.persist(|| directory::list(store, project, filter)).await
+        })
+        .await
     }
 
-    async fn count(&self, _project: &ProjectId) -> Result<u64> {
-        Ok(0)
+    async fn count(&self, project: &ProjectId) -> Result<u64> {
+        let project = project.clone();
+        self.run(move |engine| async move {
+            let (store, project) = (&engine.store, &project);
+            store.patience.persist(|| directory::count(store, project)).await
+        })
+        .await
     }
 }

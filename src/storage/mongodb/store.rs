@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
 
 use super::document::{Foreign, Stored};
 use super::error::Patience;
 use super::heads::Heads;
 use super::layout::{self, Layout};
-use super::queues::QueueCache;
+use super::queue_cache::QueueCache;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
 
@@ -96,6 +97,12 @@ impl Store {
         }
     }
 
+    /// The partition a known queue's messages are in.
+    #[must_use]
+    pub fn partition(&self, queue: &QueueEntry) -> &Partition {
+        &self.partitions[queue.partition]
+    }
+
     /// The partition a queue's messages are in.
     #[must_use]
     pub fn partition_of(&self, queue: &QueueKey) -> &Partition {
@@ -109,7 +116,7 @@ impl Store {
     }
 
     /// Reads a message, or steps over a document that is none, and counts it.
-    pub fn decode(&self, document: &RawDocumentBuf) -> Option<Stored> {
+    pub fn decode(&self, document: &RawDocument) -> Option<Stored> {
         match super::document::decode(document) {
             Ok(stored) => Some(stored),
             Err(foreign) => {
@@ -143,6 +150,8 @@ pub struct QueueEntry {
     pub key: QueueKey,
     /// Its name in documents.
     pub p_q: String,
+    /// The id of its record: a queue made anew has another one.
+    pub record: Option<ObjectId>,
     /// The partition of its messages.
     pub partition: usize,
     /// Its metadata.

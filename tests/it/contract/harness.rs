@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nusku::config::EmbeddedSettings;
+use nusku::config::{BodyEncoding, EmbeddedSettings, MongodbSettings, Settings};
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
+use nusku::storage::mongodb::MongodbDriver;
 use tempfile::TempDir;
 
 use crate::model::ModelDriver;
+use crate::support::mongod::{Databases, shared};
 
 /// A place where a driver keeps its data: empty at first.
 #[async_trait]
@@ -57,6 +59,46 @@ impl Harness for Embedded {
             body_cache_mib: 1,
         };
         let driver = EmbeddedDriver::open(self.0.path(), &settings).unwrap();
+        Storage { control: driver.clone(), data: driver }
+    }
+}
+
+/// The MongoDB driver in databases of its own, which are made when it is opened.
+pub struct Mongodb {
+    members: usize,
+    databases: Option<Databases>,
+    body_encoding: BodyEncoding,
+}
+
+impl Mongodb {
+    /// On a replica set of one.
+    pub fn on_one_member() -> Self {
+        Self { members: 1, databases: None, body_encoding: BodyEncoding::Bson }
+    }
+
+    /// On a replica set of three.
+    pub fn on_three_members() -> Self {
+        Self { members: 3, ..Self::on_one_member() }
+    }
+
+    /// With bodies as text.
+    pub fn with_text(self) -> Self {
+        Self { body_encoding: BodyEncoding::Text, ..self }
+    }
+}
+
+#[async_trait]
+impl Harness for Mongodb {
+    async fn open(&mut self) -> Storage {
+        let set = if self.members == 1 { shared::single().await } else { shared::three().await };
+        let databases = self.databases.get_or_insert_with(|| Databases::on(set));
+        let defaults = Settings::defaults().unwrap().storage.mongodb;
+        let settings = MongodbSettings {
+            database: databases.prefix.clone(),
+            body_encoding: self.body_encoding,
+            ..defaults
+        };
+        let driver = MongodbDriver::open(&databases.uri, &settings).await.unwrap();
         Storage { control: driver.clone(), data: driver }
     }
 }

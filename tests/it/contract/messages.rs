@@ -54,24 +54,31 @@ pub async fn a_message_comes_back_as_it_was_posted(mut store: Store) {
     assert_eq!(all[1].checksum, None);
 }
 
-pub async fn bodies_are_kept_word_for_word(store: Store) {
+pub async fn bodies_come_back_with_the_same_value(store: Store) {
     let queue = store.make("q").await;
     let long = format!("[{}0]", "1.50e3, ".repeat(25_000));
+    let deep = "[".repeat(120) + &"]".repeat(120);
     let texts = [
         "null",
+        "true",
         "{}",
+        r#"{"z":1, "a":{"b":[]}, "":null, "$x":1, "a.b":{"$gt":""}}"#,
         r#"{"b":1,  "a":{"b":1},"b":2}"#,
         r#""\u00e9 é \ud83d\ude00 \u0000""#,
         "-0.0",
-        "[1.0,1e400, 9223372036854775807]",
+        "[1.0, 1e308, 5e-324, 9223372036854775807, -9223372036854775808, 2147483648]",
         long.as_str(),
+        deep.as_str(),
     ];
     let new = texts.iter().map(|&text| NewMessage { body: text.into(), ..plain("") }).collect();
     store.post_all(&queue, new).await;
+    let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
     let claimed = store.claim(&queue, 100).await.messages;
     for (messages, how) in [(store.all(&queue).await, "listed"), (claimed, "claimed")] {
         for (message, text) in messages.iter().zip(texts) {
-            assert_eq!(message.body, JsonText::from(text), "{how}");
+            let (got, posted) = (value(message.body.as_bytes()), value(text.as_bytes()));
+            // As text: the order of keys counts, and so does an integer's being one.
+            assert_eq!(got.to_string(), posted.to_string(), "{how}");
         }
         assert_eq!(messages.len(), texts.len(), "{how}");
     }

@@ -24,8 +24,9 @@ mod messages;
 mod queues;
 mod store;
 mod volume;
+mod words;
 
-pub use harness::{Embedded, Harness, Model};
+pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
     Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
 };
@@ -55,7 +56,7 @@ macro_rules! contract {
                 posting_to_a_missing_queue_makes_nothing,
                 a_post_gives_ids_in_the_order_of_its_messages,
                 a_message_comes_back_as_it_was_posted,
-                bodies_are_kept_word_for_word,
+                bodies_come_back_with_the_same_value,
                 a_large_batch_stays_whole_and_in_order,
                 listing_starts_strictly_behind_the_marker,
                 listing_can_start_behind_a_message,
@@ -197,3 +198,19 @@ macro_rules! contract {
 
 contract!(on_the_model, Model::fresh());
 contract!(on_the_embedded_store, Embedded::fresh());
+contract!(on_mongodb, Mongodb::on_one_member());
+contract!(on_three_members_of_mongodb, Mongodb::on_three_members());
+
+/// Those that keep bodies as text keep them word for word.
+macro_rules! words {
+    ($driver:ident, $fresh:expr) => {
+        mod $driver {
+            use super::*;
+
+            contract!(@cases $fresh, words: [bodies_are_kept_word_for_word,]);
+        }
+    };
+}
+
+words!(words_on_the_embedded_store, Embedded::fresh());
+words!(words_on_mongodb, Mongodb::on_one_member().with_text());

@@ -11,7 +11,7 @@
 //! `NUSKU_OBSERVER_BATCHES` sets how many batches each producer posts in each
 //! phase, `NUSKU_OBSERVER_SEED` other sizes and paces.
 
-mod checker;
+pub mod checker;
 
 use std::env;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ async fn produce(stage: Arc<Stage>, producer: usize, batches: u64) {
         }
         let who = client(producer as u128);
         stage.store.messages().post(&stage.queue, &who, batch, stage.store.now).await.unwrap();
-        stage.ledger.acknowledge(producer, size);
+        stage.ledger.acknowledge(producer);
         tokio::task::yield_now().await;
     }
     stage.producing.fetch_sub(1, Ordering::SeqCst);

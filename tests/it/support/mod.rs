@@ -5,6 +5,8 @@
 
 mod broken;
 mod client;
+pub mod mongod;
+pub mod peers;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::metadata::{metadata_of, metadata_to_bson};
 use super::*;
 use crate::model::{ClaimId, Message, Metadata};
 

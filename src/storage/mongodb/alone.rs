@@ -1,0 +1,69 @@
+//! Posting to a server without transactions, a stand-alone one: the steps of
+//! Zaqar's own drivers, one after the other. A crash between them leaves a gap
+//! in the markers, or a part of a batch.
+
+use mongodb::bson::doc;
+use mongodb::options::ReturnDocument;
+
+use super::counter;
+use super::document;
+use super::error::OpResult;
+use super::insert::insert;
+use super::layout::Layout;
+use super::post::Batch;
+use super::store::{Partition, Store};
+use crate::model::MessageId;
+
+/// Posts the batches; the ids of each, `None` if there is no such queue.
+pub async fn post(
+    store: &Store,
+    partition: &Partition,
+    batches: &[Batch],
+) -> OpResult<Vec<Option<Vec<MessageId>>>> {
+    let mut ids = Vec::with_capacity(batches.len());
+    for batch in batches {
+        ids.push(match store.layout {
+            Layout::Plain => counter_first(store, partition, batch).await?,
+            Layout::Fifo => messages_first(store, partition, batch).await?,
+        });
+    }
+    Ok(ids)
+}
+
+async fn counter_first(
+    store: &Store,
+    partition: &Partition,
+    batch: &Batch,
+) -> OpResult<Option<Vec<MessageId>>> {
+    let Some(record) = move_counter(store, batch).await? else { return Ok(None) };
+    let documents = batch.documents(counter::first_of(&record, batch)?);
+    insert(partition, None, &documents).await?;
+    Ok(Some(ids_of(&documents)))
+}
+
+/// The unique index lets only one of several writers have a marker; the others
+/// fail at their first message and try again.
+async fn messages_first(
+    store: &Store,
+    partition: &Partition,
+    batch: &Batch,
+) -> OpResult<Option<Vec<MessageId>>> {
+    let record = store.queues.find_one(doc! { "p_q": &batch.p_q }).await?;
+    let Some(first) = record.as_deref().and_then(counter::value) else { return Ok(None) };
+    let documents = batch.documents(first);
+    insert(partition, None, &documents).await?;
+    move_counter(store, batch).await?;
+    Ok(Some(ids_of(&documents)))
+}
+
+async fn move_counter(
+    store: &Store,
+    batch: &Batch,
+) -> OpResult<Option<mongodb::bson::RawDocumentBuf>> {
+    let step = store.queues.find_one_and_update(doc! { "p_q": &batch.p_q }, counter::step(batch));
+    Ok(step.return_document(ReturnDocument::After).await?)
+}
+
+fn ids_of(documents: &[mongodb::bson::RawDocumentBuf]) -> Vec<MessageId> {
+    documents.iter().filter_map(|document| document::id_of(document)).collect()
+}

@@ -1,0 +1,218 @@
+//! Finding messages that can be handed out.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::options::Hint;
+
+use super::document::{Stored, date};
+use super::error::OpResult;
+use super::heads;
+use super::store::{QueueEntry, Store};
+use crate::model::Timestamp;
+
+/// The most messages that are looked for at a time.
+pub const MOST_CANDIDATES: usize = 1000;
+/// The most bytes of documents that are read at a time.
+const MOST_BYTES: usize = 32 << 20;
+/// Markers that a scan may as well pass over instead of being done in two parts.
+const SMALL_GAP: i64 = 256;
+
+/// What is free, as somebody sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// When.
+    pub now: Timestamp,
+    /// Also messages whose delay has not passed.
+    pub include_delayed: bool,
+}
+
+/// Up to where this process has handed everything out, by queue.
+///
+/// It keeps scans from passing again and again over what was just claimed and
+/// deleted. What it says is a hint: within the same second a claim ends early
+/// only if somebody releases it. So it is dropped when the second is over and
+/// when this process frees something; and who finds too little behind the
+/// floor looks below it too.
+#[derive(Debug, Default)]
+pub struct Floors(Mutex<Second>);
+
+/// The floors of one second.
+#[derive(Debug, Default)]
+struct Second {
+    now: Timestamp,
+    floors: HashMap<String, (bool, i64)>,
+    /// How often something was freed.
+    freed: u64,
+}
+
+impl Floors {
+    /// The most queues remembered; beyond that all are forgotten.
+    const MOST: usize = 10_000;
+
+    fn with<T>(&self, work: impl FnOnce(&mut Second) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How often something was freed: what a search finds is old if this changed.
+    fn freed(&self) -> u64 {
+        self.with(|second| second.freed)
+    }
+
+    /// The marker where everything free begins, if that is known.
+    fn get(&self, queue: &QueueEntry, view: View) -> Option<i64> {
+        self.with(|second| {
+            let &(include_delayed, floor) = second.floors.get(&queue.p_q)?;
+            let same = second.now == view.now && include_delayed == view.include_delayed;
+            same.then_some(floor)
+        })
+    }
+
+    /// Notes that everything up to `last` is handed out or cannot be, if nothing
+    /// was freed since `freed`.
+    fn raise(&self, queue: &QueueEntry, view: View, last: u64, freed: u64) {
+        let floor = i64::try_from(last).unwrap_or(i64::MAX).saturating_add(1);
+        self.with(|second| {
+            if second.freed != freed {
+                return;
+            }
+            if second.now != view.now || second.floors.len() >= Self::MOST {
+                second.floors.clear();
+                second.now = view.now;
+            }
+            second.floors.insert(queue.p_q.clone(), (view.include_delayed, floor));
+        });
+    }
+
+    /// Notes that something may have become free anywhere in the queue.
+    pub fn forget(&self, queue: &QueueEntry) {
+        self.with(|second| {
+            second.freed += 1;
+            second.floors.remove(&queue.p_q);
+        });
+    }
+}
+
+/// What a search came to.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Free messages, by ascending marker.
+    pub messages: Vec<Stored>,
+    /// Whether there is nothing else to be found.
+    pub all: bool,
+}
+
+/// Finds the oldest messages that are free, up to `most`, all of which the
+/// caller is going to claim.
+pub async fn find(
+    store: &Store,
+    floors: &Floors,
+    queue: &QueueEntry,
+    view: View,
+    most: usize,
+) -> OpResult<Found> {
+    let most = most.min(MOST_CANDIDATES);
+    let freed = floors.freed();
+    let head = heads::first(store, queue).await?;
+    let floor = floors.get(queue, view).filter(|floor| floor - head > SMALL_GAP);
+    let mut search = Search { store, queue, view, most, found: Found::default(), bytes: 0 };
+    search.scan(floor.unwrap_or(head), None).await?;
+    if let Some(floor) = floor
+        && search.found.all
+    {
+        let behind = std::mem::take(&mut search.found.messages);
+        search.scan(head, Some(floor)).await?;
+        search.found.messages.extend(behind);
+        search.found.all &= search.found.messages.len() <= most;
+        search.found.messages.truncate(most);
+    }
+    if let Some(last) = search.found.messages.last() {
+        floors.raise(queue, view, last.message.marker, freed);
+    }
+    Ok(search.found)
+}
+
+/// A search on its way.
+struct Search<'a> {
+    store: &'a Store,
+    queue: &'a QueueEntry,
+    view: View,
+    most: usize,
+    found: Found,
+    bytes: usize,
+}
+
+impl Search<'_> {
+    /// Collects from marker `from` on, before `end`. Documents that are no
+    /// messages leave gaps in a page, so it goes on until there is enough.
+    async fn scan(&mut self, from: i64, end: Option<i64>) -> OpResult<()> {
+        let mut bounds = doc! { "$gte": from };
+        if let Some(end) = end {
+            bounds.insert("$lt", end);
+        }
+        self.found.all = false;
+        while self.wants_more() {
+            let wanted = self.most - self.found.messages.len();
+            let Some(last) = self.page(bounds.clone(), wanted).await? else {
+                self.found.all = true;
+                return Ok(());
+            };
+            bounds.remove("$gte");
+            bounds.insert("$gt", last);
+        }
+        Ok(())
+    }
+
+    fn wants_more(&self) -> bool {
+        self.found.messages.len() < self.most && self.bytes < MOST_BYTES
+    }
+
+    /// Collects one page; returns the marker of its last document, if there may
+    /// be more behind it.
+    async fn page(&mut self, bounds: Document, wanted: usize) -> OpResult<Option<Bson>> {
+        let mut cursor = self
+            .store
+            .partition(self.queue)
+            .messages
+            .find(self.filter(bounds))
+            .sort(doc! { "k": 1 })
+            .hint(Hint::Name("active".to_owned()))
+            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
+            .batch_size(u32::try_from(wanted).unwrap_or(u32::MAX))
+            .await?;
+        let mut last = None;
+        let mut seen = 0;
+        while self.wants_more() && cursor.advance().await? {
+            let document = cursor.current();
+            seen += 1;
+            last = marker(document);
+            if let Some(message) = self.store.decode(document) {
+                self.bytes += document.as_bytes().len();
+                self.found.messages.push(message);
+            }
+        }
+        let exhausted = seen < wanted && self.wants_more();
+        Ok(last.filter(|_| !exhausted))
+    }
+
+    fn filter(&self, bounds: Document) -> Document {
+        let now = self.view.now.seconds();
+        let mut filter = doc! {
+            "p_q": &self.queue.p_q,
+            "k": bounds,
+            "c.e": { "$lte": now },
+            "e": { "$gt": date(self.view.now) },
+            "tx": Bson::Null,
+        };
+        if !self.view.include_delayed {
+            filter.insert("d", doc! { "$not": { "$gt": now } });
+        }
+        filter
+    }
+}
+
+/// The marker of a document, whatever kind of number it is.
+fn marker(document: &RawDocument) -> Option<Bson> {
+    document.get("k").ok().flatten().and_then(|k| k.try_into().ok())
+}

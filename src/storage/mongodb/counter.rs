@@ -1,0 +1,140 @@
+//! The counters of queues: `c.v` is the next free marker.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::options::ReturnDocument;
+
+use super::document::{int, integer};
+use super::error::{OpResult, check_reply, unavailable};
+use super::post::Batch;
+use super::store::Store;
+use super::transaction;
+
+/// The first of the markers a batch got; `None` if there is no such queue.
+pub type Reserved = Option<i64>;
+
+/// Takes each batch its markers, within a transaction: other processes wait
+/// with the same queues until it ends.
+pub async fn reserve(
+    store: &Store,
+    session: &mut ClientSession,
+    batches: &[Batch],
+) -> OpResult<Vec<Reserved>> {
+    if let [batch] = batches {
+        let record = store
+            .queues
+            .find_one_and_update(doc! { "p_q": &batch.p_q }, step(batch))
+            .projection(doc! { "c.v": 1 })
+            .return_document(ReturnDocument::After)
+            .session(session)
+            .await?;
+        return Ok(vec![record.map(|record| first_of(&record, batch)).transpose()?]);
+    }
+    let updates: Vec<Document> =
+        batches.iter().map(|batch| doc! { "q": { "p_q": &batch.p_q }, "u": step(batch) }).collect();
+    let command = doc! { "update": store.queues.name(), "ordered": true, "updates": updates };
+    let records = store.client.database(&store.queues.namespace().db);
+    check_reply(&records.run_command(command).session(&mut *session).await?)?;
+
+    let names: Vec<&str> = batches.iter().map(|batch| batch.p_q.as_str()).collect();
+    let mut cursor = store
+        .queues
+        .find(doc! { "p_q": { "$in": names } })
+        .projection(doc! { "p_q": 1, "c.v": 1 })
+        .batch_size(u32::try_from(batches.len()).unwrap_or(u32::MAX))
+        .session(&mut *session)
+        .await?;
+    let mut found = HashMap::new();
+    while cursor.advance(session).await? {
+        let record = cursor.current().to_owned();
+        if let Ok(p_q) = record.get_str("p_q") {
+            found.insert(p_q.to_owned(), record);
+        }
+    }
+    let first = |batch: &Batch| found.get(&batch.p_q).map(|record| first_of(record, batch));
+    batches.iter().map(|batch| first(batch).transpose()).collect()
+}
+
+/// What moves a counter past a batch.
+pub fn step(batch: &Batch) -> Document {
+    doc! { "$inc": { "c.v": int(batch.count) }, "$set": { "c.t": int(batch.now().seconds()) } }
+}
+
+/// The marker the batch begins with, from the record after [`step`].
+pub fn first_of(record: &RawDocument, batch: &Batch) -> OpResult<i64> {
+    let next = value(record).map(|next| next - batch.count).filter(|&first| first > 0);
+    let odd = || unavailable(&format_args!("the counter of queue {} is not a marker", batch.p_q));
+    Ok(next.ok_or_else(odd)?)
+}
+
+/// The counter in a record.
+#[must_use]
+pub fn value(record: &RawDocument) -> Option<i64> {
+    integer(record.get_document("c").ok()?, "v")
+}
+
+/// How long a counter may stand still behind messages before it is moved past
+/// them; Zaqar's own figure. A writer that is alive moves it sooner.
+const STALL: Duration = Duration::from_secs(5);
+/// How long somebody is in the way before we look who it is.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches a post that others are in the way of, and removes what nobody will
+/// remove any more.
+#[derive(Debug, Default)]
+pub struct Stall {
+    /// The counter that did not move, and since when.
+    stuck: Option<(i64, Instant)>,
+    looked: Option<Instant>,
+}
+
+impl Stall {
+    /// Looks, every now and then, whether what is in the way is dead: a
+    /// transaction whose process was killed, or messages of a Zaqar that died
+    /// before it moved the counter past them. Failing at this is no failure
+    /// of the post, which tries again in any case.
+    pub async fn clear_the_way(&mut self, store: &Store, batch: &Batch) {
+        let began = *self.looked.get_or_insert_with(Instant::now);
+        if began.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        if store.transactions
+            && let Err(fault) = transaction::end_abandoned(store).await
+        {
+            tracing::debug!(%fault, "abandoned transactions could not be ended");
+        }
+        if let Err(fault) = self.unstick(store, batch).await {
+            tracing::debug!(%fault, queue = %batch.p_q, "the counter could not be looked at");
+        }
+    }
+
+    async fn unstick(&mut self, store: &Store, batch: &Batch) -> OpResult<()> {
+        let record = store.queues.find_one(doc! { "p_q": &batch.p_q }).await?;
+        let Some(counter) = record.as_deref().and_then(value) else { return Ok(()) };
+        let since = match self.stuck {
+            Some((stuck, since)) if stuck == counter => since,
+            _ => {
+                self.stuck = Some((counter, Instant::now()));
+                return Ok(());
+            }
+        };
+        if since.elapsed() < STALL {
+            return Ok(());
+        }
+        let messages = &store.partition_of(&batch.queue).messages;
+        let newest = messages.find_one(doc! { "p_q": &batch.p_q }).sort(doc! { "k": -1 }).await?;
+        let newest = newest.as_deref().and_then(|newest| integer(newest, "k"));
+        if let Some(newest) = newest.filter(|&newest| newest >= counter) {
+            tracing::warn!(queue = %batch.p_q, counter, newest, "the counter stood behind the messages");
+            let past =
+                doc! { "$set": { "c.v": int(newest + 1), "c.t": int(batch.now().seconds()) } };
+            let still = doc! { "p_q": &batch.p_q, "c.v": Bson::Int64(counter) };
+            store.queues.update_one(still, past).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! The queues of a project.
+
+use std::sync::Arc;
+
+use mongodb::bson::{Document, doc};
+
+use super::error::OpResult;
+use super::layout::{index, unscoped};
+use super::queues::metadata_of;
+use super::store::Store;
+use crate::model::{ProjectId, QueueFilter, QueueRecord};
+
+/// Records read at once when a filter may drop most of them.
+const CHUNK: u32 = 500;
+
+/// The project's queues that pass `filter`, ascending by name.
+pub async fn list(
+    store: &Store,
+    project: &ProjectId,
+    filter: &QueueFilter,
+) -> OpResult<Vec<QueueRecord>> {
+    let most = filter.limit as usize;
+    let drops = filter.name_contains.is_some() || !filter.metadata.is_empty();
+    let chunk = if drops { filter.limit.max(CHUNK) } else { filter.limit };
+    let mut behind = format!("{project}/{}", filter.marker.as_deref().unwrap_or(""));
+    let mut found = Vec::new();
+    while found.len() < most {
+        let mut records = store
+            .queues
+            .find(doc! { "p_q": names_behind(project, &behind) })
+            .sort(doc! { "p_q": 1 })
+            .projection(doc! { "_id": 0, "p_q": 1, "m": 1 })
+            .limit(i64::from(chunk))
+            .batch_size(chunk.saturating_add(1))
+            .await?;
+        let mut seen = 0;
+        while found.len() < most && records.advance().await? {
+            let record = records.current();
+            seen += 1;
+            record.get_str("p_q")?.clone_into(&mut behind);
+            let Some(key) = unscoped(&behind).filter(|key| key.project == *project) else {
+                continue;
+            };
+            let metadata = metadata_of(store, record);
+            if filter.matches(key.name.as_str(), &metadata) {
+                found.push(QueueRecord { name: key.name, metadata: Arc::new(metadata) });
+            }
+        }
+        if seen < chunk {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// How many queues the project has.
+pub async fn count(store: &Store, project: &ProjectId) -> OpResult<u64> {
+    let mut names = names_behind(project, &format!("{project}/"));
+    let legal = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(project.as_str()));
+    names.insert("$regex", legal);
+    Ok(store.queues.count_documents(doc! { "p_q": names }).hint(index("p_q_1")).await?)
+}
+
+/// Scoped names behind `behind` that begin with `project/`: in byte order the
+/// digit `0` follows the slash. Queues of a project `project/more` are among
+/// them.
+fn names_behind(project: &ProjectId, behind: &str) -> Document {
+    doc! { "$gt": behind, "$lt": format!("{project}0") }
+}
+
+/// A pattern that matches just this text.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0' => pattern.push_str("\\x00"),
+            c if c.is_ascii_punctuation() => pattern.extend(['\\', c]),
+            c => pattern.push(c),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn nothing_in_a_project_is_a_pattern() {
+        assert_eq!(escaped("acme-1"), "acme\\-1");
+        assert_eq!(escaped("a.b*é\0\n"), "a\\.b\\*é\\x00\n");
+    }
+}

@@ -1,0 +1,33 @@
+//! Inserting many messages with one command.
+
+use mongodb::ClientSession;
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+
+use super::error::{OpResult, check_reply};
+use super::store::Partition;
+
+/// Inserts all of `documents`, in order, or as many as there are before the
+/// first that cannot be; within a transaction all or none.
+pub async fn insert(
+    partition: &Partition,
+    session: Option<&mut ClientSession>,
+    documents: &[RawDocumentBuf],
+) -> OpResult<()> {
+    let mut array = RawArrayBuf::new();
+    documents.iter().for_each(|document| array.push(document.as_ref()));
+    let mut command = rawdoc! {
+        "insert": "messages",
+        "ordered": true,
+        "bypassDocumentValidation": true,
+        "documents": array,
+    };
+    let reply = match session {
+        Some(session) => partition.database.run_raw_command(command).session(session).await?,
+        None => {
+            command.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
+            partition.database.run_raw_command(command).await?
+        }
+    };
+    check_reply(&reply)
+}

@@ -1,0 +1,202 @@
+//! Deleting a queue: its record goes, its counter stays, its messages follow.
+//!
+//! The counter lives on among the retired queues for 14 days. A queue made anew
+//! in that time counts on from there, and what has a smaller marker is not its
+//! own. A retired queue is `dirty` until its last message is gone: should the
+//! process end before, the collector goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+
+use super::counter;
+use super::document::{int, integer};
+use super::error::OpResult;
+use super::layout::{index, scoped, unscoped};
+use super::store::Store;
+use super::transaction::{begin, commit};
+use crate::model::QueueKey;
+use crate::storage::Collected;
+
+/// How long a deletion removes messages before it answers; the rest goes on
+/// behind its back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long one slice of the collector removes messages.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// Most messages removed by one operation.
+const CHUNK: i64 = 1000;
+
+/// A queue that was deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retired {
+    key: QueueKey,
+    p_q: String,
+    /// All its messages have smaller markers.
+    end: i64,
+}
+
+impl Retired {
+    /// `None` if nothing was ever posted.
+    fn new(key: &QueueKey, end: i64) -> Option<Self> {
+        (end > 1).then(|| Self { key: key.clone(), p_q: scoped(key), end })
+    }
+
+    fn filter(&self) -> Document {
+        doc! { "_id": &self.p_q }
+    }
+
+    fn change(&self) -> Document {
+        doc! {
+            "$max": { "v": int(self.end) },
+            "$set": { "dirty": true },
+            "$currentDate": { "at": true },
+        }
+    }
+}
+
+/// Deletes the record and keeps the counter, in one step. `None` if there is
+/// no such queue or nothing was ever posted to it.
+pub async fn delete(store: &Store, key: &QueueKey) -> OpResult<Option<Retired>> {
+    let record = doc! { "p_q": scoped(key) };
+    if !store.transactions {
+        let Some(found) = store.queues.find_one(record.clone()).await? else { return Ok(None) };
+        let retired = Retired::new(key, end(store, key, &found, None).await?);
+        if let Some(retired) = &retired {
+            store.retired.update_one(retired.filter(), retired.change()).upsert(true).await?;
+        }
+        store.queues.delete_one(record).await?;
+        return Ok(retired);
+    }
+    let mut session = begin(store).await?;
+    // The deletion comes first, so that a post in between waits for it.
+    let found = store.queues.find_one_and_delete(record).session(&mut session).await?;
+    let Some(found) = found else { return Ok(None) };
+    let retired = Retired::new(key, end(store, key, &found, Some(&mut session)).await?);
+    if let Some(retired) = &retired {
+        let kept = store.retired.update_one(retired.filter(), retired.change()).upsert(true);
+        kept.session(&mut session).await?;
+    }
+    commit(&mut session).await?;
+    Ok(retired)
+}
+
+/// The first marker that no message of the queue has. The counter may lie
+/// behind it: a Zaqar of the driver `mongodb.fifo` inserts before it counts.
+async fn end(
+    store: &Store,
+    key: &QueueKey,
+    record: &RawDocument,
+    session: Option<&mut ClientSession>,
+) -> OpResult<i64> {
+    let counter = counter::value(record).unwrap_or(1);
+    let newest = store
+        .partition_of(key)
+        .messages
+        .find_one(doc! { "p_q": scoped(key), "k": { "$gte": counter } })
+        .sort(doc! { "k": -1 })
+        .hint(index("active"))
+        .projection(doc! { "_id": 0, "k": 1 });
+    let newest = match session {
+        Some(session) => newest.session(session).await?,
+        None => newest.await?,
+    };
+    let newest = newest.and_then(|message| integer(&message, "k"));
+    Ok(newest.map_or(counter, |newest| newest.saturating_add(1)))
+}
+
+/// Removes the messages of a deleted queue. What takes long goes on after this
+/// has returned; what fails is left to the collector.
+pub async fn clean(store: &Arc<Store>, retired: Retired) {
+    let work = |store: Arc<Store>, retired: Retired| async move {
+        let done = store.patience.persist(|| sweep(&store, &retired, PATIENCE)).await;
+        done.inspect_err(|error| tracing::warn!(%error, "messages of a deleted queue remain"))
+    };
+    if !work(Arc::clone(store), retired.clone()).await.is_ok_and(|done| done.more) {
+        return;
+    }
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        while work(Arc::clone(&store), retired.clone()).await.is_ok_and(|done| done.more) {}
+    });
+}
+
+/// Goes on with a deletion that was not finished, if there is one.
+pub async fn resume(store: &Store) -> OpResult<Collected> {
+    let Some(dirty) = store.retired.find_one(doc! { "dirty": true }).await? else {
+        return Ok(Collected::default());
+    };
+    let key = dirty.get_str("_id").ok().and_then(unscoped);
+    let retired = key.and_then(|key| Retired::new(&key, integer(&dirty, "v")?));
+    let swept = match retired {
+        Some(retired) => sweep(store, &retired, SLICE).await?,
+        None => {
+            let strange = doc! { "_id": value(&dirty, "_id")? };
+            store.retired.update_one(strange, doc! { "$unset": { "dirty": "" } }).await?;
+            Collected::default()
+        }
+    };
+    Ok(Collected { more: true, ..swept })
+}
+
+/// Removes messages for about as long as `budget`.
+///
+/// A Zaqar that makes the queue anew counts from 1 and knows nothing of this:
+/// its messages must be spared. So the ids come first, then the look for such a
+/// queue, then the deletion of these ids.
+async fn sweep(store: &Store, retired: &Retired, budget: Duration) -> OpResult<Collected> {
+    let messages = &store.partition_of(&retired.key).messages;
+    let begun = Instant::now();
+    let (mut swept, mut from) = (0, Bson::MinKey);
+    loop {
+        let (ids, last) = remaining(store, retired, &from).await?;
+        if ids.is_empty() || is_taken(store, retired).await? {
+            let this = doc! { "_id": &retired.p_q, "v": { "$lte": retired.end } };
+            store.retired.update_one(this, doc! { "$unset": { "dirty": "" } }).await?;
+            return Ok(Collected { messages: swept, more: false });
+        }
+        let these = doc! { "_id": { "$in": ids }, "p_q": &retired.p_q };
+        swept += messages.delete_many(these).await?.deleted_count;
+        from = last;
+        if begun.elapsed() >= budget {
+            return Ok(Collected { messages: swept, more: true });
+        }
+    }
+}
+
+/// Ids of some messages of the deleted queue, and the marker of the last.
+async fn remaining(store: &Store, retired: &Retired, from: &Bson) -> OpResult<(Vec<Bson>, Bson)> {
+    let mut messages = store
+        .partition_of(&retired.key)
+        .messages
+        .find(doc! { "p_q": &retired.p_q, "k": { "$lt": retired.end, "$gte": from } })
+        .sort(doc! { "k": 1 })
+        .hint(index("active"))
+        .projection(doc! { "k": 1 })
+        .limit(CHUNK)
+        .await?;
+    let (mut ids, mut last) = (Vec::new(), from.clone());
+    while messages.advance().await? {
+        ids.push(value(messages.current(), "_id")?);
+        last = value(messages.current(), "k")?;
+    }
+    Ok((ids, last))
+}
+
+/// Whether somebody who knows nothing of the retired counter has made the queue
+/// anew.
+async fn is_taken(store: &Store, retired: &Retired) -> OpResult<bool> {
+    let record: Option<RawDocumentBuf> =
+        store.queues.find_one(doc! { "p_q": &retired.p_q }).await?;
+    Ok(record.is_some_and(|record| integer(&record, "first_marker").unwrap_or(0) < retired.end))
+}
+
+fn value(document: &RawDocument, field: &str) -> OpResult<Bson> {
+    Ok(match document.get(field)? {
+        Some(value) => value.try_into()?,
+        None => Bson::Null,
+    })
+}

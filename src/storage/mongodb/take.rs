@@ -1,0 +1,157 @@
+//! Writing claims into messages.
+
+use std::collections::{BTreeMap, HashSet};
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, RawBsonRef, doc};
+use mongodb::options::Hint;
+
+use super::command;
+use super::document::{Stored, date, int};
+use super::error::OpResult;
+use super::hand_out::Order;
+use super::store::{Partition, Store};
+use crate::model::{Message, Timestamp};
+use crate::storage::Result;
+
+/// What an order is to get.
+pub struct Share<'a> {
+    /// The order.
+    pub order: &'a Order,
+    /// Messages that were free a moment ago.
+    pub messages: &'a [Stored],
+}
+
+/// Which messages of the shares were really got.
+pub enum Won {
+    /// All of them.
+    All,
+    /// Those with these ids; somebody else was quicker with the others.
+    Some(HashSet<ObjectId>),
+}
+
+impl Won {
+    /// Whether this one was.
+    #[must_use]
+    pub fn has(&self, stored: &Stored) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(ids) => ids.contains(&object_id(stored)),
+        }
+    }
+}
+
+/// Writes the claims into what is still free of their shares, all in one
+/// partition, with one command.
+///
+/// # Errors
+///
+/// [`crate::storage::Error::Unavailable`]; some of it may have happened, and
+/// passes with the claim.
+pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
+    let shares: Vec<_> = shares.iter().filter(|share| !share.messages.is_empty()).collect();
+    let Some(first) = shares.first() else { return Ok(Won::All) };
+    let partition = store.partition(&first.order.queue);
+    let statements: Vec<_> = shares.iter().flat_map(|share| statements(share)).collect();
+    let update = || command::update(partition, statements.clone(), None);
+    let matched = store.patience.persist(update).await?;
+    let wanted: usize = shares.iter().map(|share| share.messages.len()).sum();
+    if matched == wanted as u64 {
+        return Ok(Won::All);
+    }
+    if matched == 0 {
+        return Ok(Won::Some(HashSet::new()));
+    }
+    Ok(Won::Some(store.patience.persist(|| held(partition, &shares)).await?))
+}
+
+/// A message as the claim shows it.
+#[must_use]
+pub fn shown(stored: Stored, order: &Order) -> Message {
+    let stretched = stretched(&stored, order);
+    let mut message = stored.message;
+    if !order.quietly {
+        message.claim = Some(order.id);
+        message.ttl = stretched.unwrap_or(message.ttl);
+    }
+    message
+}
+
+/// The new life of a message that would not outlive its claim; see
+/// [`crate::model::ClaimOrder::grace`].
+fn stretched(stored: &Stored, order: &Order) -> Option<u32> {
+    let brief = stored.expires < order.now.plus(order.claim.ttl);
+    (brief && !order.quietly).then(|| order.claim.ttl.saturating_add(order.claim.grace))
+}
+
+/// One update for all messages of a share that change in the same way.
+fn statements(share: &Share<'_>) -> Vec<Document> {
+    let Share { order, messages } = share;
+    let mut alike: BTreeMap<(Option<u32>, i64), Vec<ObjectId>> = BTreeMap::new();
+    for stored in *messages {
+        let count = match order.claim.dead_letter {
+            Some(_) => stored.claims.saturating_add(1),
+            None => 0,
+        };
+        let kind = if order.quietly { (None, 0) } else { (stretched(stored, order), count) };
+        alike.entry(kind).or_default().push(object_id(stored));
+    }
+    alike.into_iter().map(|(kind, ids)| statement(order, ids, kind)).collect()
+}
+
+fn statement(order: &Order, ids: Vec<ObjectId>, (life, count): (Option<u32>, i64)) -> Document {
+    let (now, ttl) = (order.now.seconds(), i64::from(order.claim.ttl));
+    let claim = ObjectId::from_bytes(order.id.bytes());
+    let mut set = if order.quietly {
+        doc! { "c.id": claim, "c.t": int(ttl), "c.e": int(now + ttl) }
+    } else {
+        doc! { "c": { "id": claim, "t": int(ttl), "e": int(now + ttl), "c": int(count) } }
+    };
+    if let Some(life) = life {
+        set.extend(life_of(life, order.now));
+    }
+    let mut changes = doc! { "$set": set };
+    if order.claim.include_delayed && !order.quietly {
+        // Who reaches for delayed messages ends the delay of those it takes.
+        changes.insert("$min", doc! { "d": int(now) });
+    }
+    // Free, or ours already: the command may be repeated when its answer was lost.
+    let still = [doc! { "c.e": { "$lte": now } }, doc! { "c.id": claim }];
+    doc! {
+        "q": { "_id": { "$in": ids }, "p_q": &order.queue.p_q, "$or": still },
+        "u": changes,
+        "multi": true,
+        "hint": { "_id": 1 },
+    }
+}
+
+/// The fields of a message that lives for `ttl` seconds from now.
+#[must_use]
+pub fn life_of(ttl: u32, now: Timestamp) -> Document {
+    doc! { "t": int(ttl.into()), "e": date(now.plus(ttl)) }
+}
+
+fn object_id(stored: &Stored) -> ObjectId {
+    ObjectId::from_bytes(stored.message.id.bytes())
+}
+
+/// What the claims of the shares hold.
+async fn held(partition: &Partition, shares: &[&Share<'_>]) -> OpResult<HashSet<ObjectId>> {
+    let mut queues: Vec<_> = shares.iter().map(|share| &share.order.queue.p_q).collect();
+    queues.dedup();
+    let claims: Vec<_> =
+        shares.iter().map(|share| ObjectId::from_bytes(share.order.id.bytes())).collect();
+    let mut cursor = partition
+        .messages
+        .find(doc! { "p_q": { "$in": queues }, "c.id": { "$in": claims } })
+        .projection(doc! { "_id": 1 })
+        .hint(Hint::Name("claimed".to_owned()))
+        .await?;
+    let mut held = HashSet::new();
+    while cursor.advance().await? {
+        if let Ok(Some(RawBsonRef::ObjectId(id))) = cursor.current().get("_id") {
+            held.insert(id);
+        }
+    }
+    Ok(held)
+}

@@ -1,0 +1,33 @@
+"""One scenario's stage: two servers, a project of its own, the records."""
+
+from database import Records
+
+ALICE = "3381af92-2b9e-11e3-b191-71861300734c"
+BOB = "9f1c43a6-52e2-4c8e-9a57-0f4d5b1c7a10"
+
+
+class Scene:
+    """`a` writes through one server, `b` reads through the other.
+
+    They are two clients, Alice and Bob. `records` are the documents below.
+    """
+
+    def __init__(self, check, database, writer, reader, project):
+        self.check, self.database, self.project = check, database, project
+        self.writer, self.reader = writer, reader
+        self.a = writer.client(project, ALICE)
+        self.b = reader.client(project, BOB)
+        self.records = Records(database, project)
+
+    def both(self):
+        return (self.a, self.b)
+
+    def close(self):
+        self.a.close()
+        self.b.close()
+
+    def agree(self, ask, what):
+        """Both servers answer alike; gives back what they say."""
+        first, second = ask(self.a), ask(self.b)
+        self.check.equal(second, first, f"{what}: {self.b.kind} as {self.a.kind}")
+        return first
