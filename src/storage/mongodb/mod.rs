@@ -9,7 +9,8 @@
 //!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`, `claims`,
-//!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
+//!   `deletes`, `bury`: what changes something; `listing`, `heads`, `gaps`: what
+//!   reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
 //!   background.
@@ -27,6 +28,7 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+mod gaps;
 mod gc;
 mod hand_out;
 mod heads;
