@@ -159,6 +159,13 @@ impl Heads {
         head.first
     }
 
+    /// A marker that no message will have that is yet to appear, nor a smaller one.
+    pub fn settled(&self, queue: &QueueEntry) -> i64 {
+        let heads = self.heads();
+        let head = heads.get(&queue.p_q).filter(|head| head.record == queue.record);
+        head.map_or(queue.first_marker, |head| head.settled)
+    }
+
     fn heads(&self) -> MutexGuard<'_, HashMap<String, Head>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -109,6 +109,17 @@ pub async fn create(
 }
 
 impl Index {
+    /// Whether no two documents may agree in all its fields.
+    #[must_use]
+    pub const fn is_unique(&self) -> bool {
+        self.unique
+    }
+
+    /// Its fields.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().copied()
+    }
+
     fn model(&self) -> IndexModel {
         let options = IndexOptions::builder()
             .name(self.name.to_owned())

@@ -202,7 +202,9 @@ impl Stage {
         if self.ask(renew, is_gone).await.is_some() {
             claim.expires = now.plus(200);
             let mut holdings = self.holdings.lock().unwrap();
-            texts.iter().for_each(|text| holdings.extend(text, claim.id, claim.expires));
+            for text in texts {
+                holdings.extend(text, claim.id, claim.expires);
+            }
         }
     }
 
@@ -232,7 +234,9 @@ impl Stage {
     async fn release(&self, number: usize, claim: &Claim, texts: &[String]) {
         {
             let mut holdings = self.holdings.lock().unwrap();
-            texts.iter().for_each(|text| holdings.let_go(text, claim.id));
+            for text in texts {
+                holdings.let_go(text, claim.id);
+            }
         }
         let claims = self.drivers[number].data.claims();
         self.ask(claims.release(&self.queue, claim.id, self.clock.now()), |_| false).await;

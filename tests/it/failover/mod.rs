@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use crate::contract::key;
 use crate::dice::Dice;
+use crate::observers::checker::Sight;
 use crate::support::START;
 use crate::support::mongod::ReplicaSet;
 use load::Stage;
@@ -62,17 +63,11 @@ async fn nothing_is_lost_with_the_primary() {
     let mut set = ReplicaSet::of_three().await;
     let stage = Arc::new(open(&set, seed).await);
     let (mut busy, mut observers) = start_load(&stage);
-    let mut dice = Dice::for_user(seed, 300);
-    for blow in BLOWS.into_iter().cycle().take(usize::try_from(rounds).unwrap()) {
-        stage.wait_for_signs_of_life().await;
-        // Not waited for by anyone: the moment of the blow is the point.
-        sleep(Duration::from_millis(dice.below(300))).await;
-        println!("{blow:?} after {:?}", stage.answered());
-        strike(&mut set, blow, &stage).await;
-        // Claims end of which nobody knows.
-        stage.clock.advance(1000);
+    tokio::select! {
+        () = strike_again_and_again(&mut set, &stage, rounds) => {}
+        Some(ended) = busy.join_next() => panic!("{ended:?}, before all was over"),
+        Some(ended) = observers.join_next() => panic!("{ended:?}, before all was over"),
     }
-    stage.wait_for_signs_of_life().await;
     stage.over.store(true, Ordering::SeqCst);
     while let Some(ended) = busy.join_next().await {
         ended.unwrap();
@@ -105,7 +100,7 @@ async fn open(set: &ReplicaSet, seed: u64) -> Stage {
 }
 
 /// Producers and workers, and the observers apart.
-fn start_load(stage: &Arc<Stage>) -> (JoinSet<()>, JoinSet<Vec<crate::observers::checker::Sight>>) {
+fn start_load(stage: &Arc<Stage>) -> (JoinSet<()>, JoinSet<Vec<Sight>>) {
     let (mut busy, mut observers) = (JoinSet::new(), JoinSet::new());
     for number in 0..DRIVERS {
         let (producer, worker, observer) =
@@ -115,6 +110,20 @@ fn start_load(stage: &Arc<Stage>) -> (JoinSet<()>, JoinSet<Vec<crate::observers:
         observers.spawn(async move { observer.observe(number).await });
     }
     (busy, observers)
+}
+
+async fn strike_again_and_again(set: &mut ReplicaSet, stage: &Stage, rounds: u64) {
+    let mut dice = Dice::for_user(stage.seed, 300);
+    for blow in BLOWS.into_iter().cycle().take(usize::try_from(rounds).unwrap()) {
+        stage.wait_for_signs_of_life().await;
+        // Not waited for by anyone: the moment of the blow is the point.
+        sleep(Duration::from_millis(dice.below(300))).await;
+        println!("{blow:?} after {:?}", stage.answered());
+        strike(set, blow, stage).await;
+        // Claims end of which nobody knows.
+        stage.clock.advance(1000);
+    }
+    stage.wait_for_signs_of_life().await;
 }
 
 /// Strikes the primary, waits until the load goes on without it, and mends it.
