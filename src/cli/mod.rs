@@ -8,6 +8,7 @@
 mod config;
 mod gc;
 mod logging;
+mod migrate;
 mod ping;
 mod serve;
 mod settings;
@@ -45,6 +46,9 @@ enum Command {
     Store(store::StoreCommand),
     /// Collects what expired or was deleted with its queue
     Gc(gc::GcArgs),
+    /// Moving from Zaqar to nusku on the same database
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Gc(args) => gc::run(&args),
+        Command::Migrate(command) => migrate::run(&command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

@@ -86,7 +86,11 @@ impl Topology {
 }
 
 /// The layout to use: as asked for, or as found.
-async fn detect(
+///
+/// # Errors
+///
+/// If it cannot be told, or is of another number of partitions.
+pub async fn detect(
     client: &Client,
     target: &Target,
     settings: &MongodbSettings,
