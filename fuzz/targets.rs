@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use nusku::model::{ClaimId, ClientId, Marker, MessageId, QueueName, TextFault};
 use nusku::service::iso8601;
+use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::transport::http::fuzzing;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -22,6 +23,8 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("expires", expires),
     ("text_fault", text_fault),
     ("names", names),
+    ("bson", bson),
+    ("document", document),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -156,5 +159,55 @@ pub fn names(input: &[u8]) {
         assert_eq!(name.as_str(), text);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         assert!((1..=64).contains(&text.len()) && text.bytes().all(allowed), "{text}");
+    }
+}
+
+/// What is stored as BSON reads back as the same value.
+pub fn bson(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let stored = mongodb::stored(text);
+    let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+    if !is_json || TextFault::find(text).is_err() {
+        return;
+    }
+    let read = match stored {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(error.starts_with("it is nested"), "{error}: {text}");
+            return;
+        }
+    };
+    assert_eq!(mongodb::stored(&read).as_ref(), Ok(&read), "{text}");
+    // Numbers beyond a float and deep nesting are no Value.
+    let Ok(given) = serde_json::from_str::<Value>(text) else { return };
+    let read = serde_json::from_str::<Value>(&read).expect("as good as what was given");
+    assert!(is_same(&given, &read), "{given} is {read}");
+}
+
+/// To Python, and so in a store that Python reads, -0 is an integer.
+fn is_same(given: &Value, read: &Value) -> bool {
+    match (given, read) {
+        (Value::Array(given), Value::Array(read)) => {
+            given.len() == read.len() && given.iter().zip(read).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Object(given), Value::Object(read)) => {
+            let is_kept = |(name, value)| read.get(name).is_some_and(|read| is_same(value, read));
+            given.keys().eq(read.keys()) && given.iter().all(is_kept)
+        }
+        (Value::Number(given), Value::Number(read)) if given.as_f64() == Some(0.0) => {
+            read.as_f64() == Some(0.0)
+        }
+        _ => given == read,
+    }
+}
+
+/// Whatever is in a database reads as something that can be shown, or not.
+pub fn document(input: &[u8]) {
+    if let Ok(message) = mongodb::message(input) {
+        let body = std::str::from_utf8(message.body.as_bytes()).expect("a body is text");
+        assert!(!body.is_empty());
+    }
+    if let Ok(metadata) = mongodb::metadata(input) {
+        assert!(metadata.to_text().starts_with('{'));
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// The deepest nesting of arrays and objects in a request. MongoDB takes no
-/// document deeper than about this, and one rule holds for every store.
-pub const MAX_DEPTH: usize = 190;
+/// The deepest nesting of arrays and objects in a request. MongoDB takes 180
+/// levels; a body is one below its document there, and three below the request
+/// here. One rule holds for every store.
+pub const MAX_DEPTH: usize = 182;
 
 /// A JSON value as the text a client sent, shared without copying.
 ///

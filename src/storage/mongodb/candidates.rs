@@ -18,6 +18,9 @@ pub const MOST_CANDIDATES: usize = 1000;
 const MOST_BYTES: usize = 32 << 20;
 /// Markers that a scan may as well pass over instead of being done in two parts.
 const SMALL_GAP: i64 = 256;
+/// Markers that no two searches of a second pass over: what another process
+/// releases there may have to wait so long.
+const LONG_WAY: i64 = 10_000;
 
 /// What is free, as somebody sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +33,11 @@ pub struct View {
 
 /// Up to where this process has handed everything out, by queue.
 ///
-/// It keeps scans from passing again and again over what was just claimed and
-/// deleted. What it says is a hint: within the same second a claim ends early
-/// only if somebody releases it. So it is dropped when the second is over and
-/// when this process frees something; and who finds too little behind the
-/// floor looks below it too.
+/// It keeps searches from passing again and again over what was just claimed
+/// and deleted. What it says is a hint: within the same second a claim ends
+/// early only if somebody releases it. So it is dropped when the second is over
+/// and when this process frees something; and who finds too little behind a
+/// floor looks below it too, unless that is a long way.
 #[derive(Debug, Default)]
 pub struct Floors(Mutex<Second>);
 
@@ -42,9 +45,19 @@ pub struct Floors(Mutex<Second>);
 #[derive(Debug, Default)]
 struct Second {
     now: Timestamp,
-    floors: HashMap<String, (bool, i64)>,
+    floors: HashMap<String, Floor>,
     /// How often something was freed.
     freed: u64,
+}
+
+/// What was learnt of one queue.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    view: View,
+    /// Nothing that is free has a smaller marker.
+    marker: i64,
+    /// Whether that is to be relied upon: another process may free something.
+    firm: bool,
 }
 
 impl Floors {
@@ -60,28 +73,21 @@ impl Floors {
         self.with(|second| second.freed)
     }
 
-    /// The marker where everything free begins, if that is known.
-    fn get(&self, queue: &QueueEntry, view: View) -> Option<i64> {
-        self.with(|second| {
-            let &(include_delayed, floor) = second.floors.get(&queue.p_q)?;
-            let same = second.now == view.now && include_delayed == view.include_delayed;
-            same.then_some(floor)
-        })
+    fn get(&self, queue: &QueueEntry, view: View) -> Option<Floor> {
+        self.with(|second| second.floors.get(&queue.p_q).copied().filter(|it| it.view == view))
     }
 
-    /// Notes that everything up to `last` is handed out or cannot be, if nothing
-    /// was freed since `freed`.
-    fn raise(&self, queue: &QueueEntry, view: View, last: u64, freed: u64) {
-        let floor = i64::try_from(last).unwrap_or(i64::MAX).saturating_add(1);
+    /// Notes what was learnt, if nothing was freed since `freed`.
+    fn raise(&self, queue: &QueueEntry, floor: Floor, freed: u64) {
         self.with(|second| {
             if second.freed != freed {
                 return;
             }
-            if second.now != view.now || second.floors.len() >= Self::MOST {
+            if second.now != floor.view.now || second.floors.len() >= Self::MOST {
                 second.floors.clear();
-                second.now = view.now;
+                second.now = floor.view.now;
             }
-            second.floors.insert(queue.p_q.clone(), (view.include_delayed, floor));
+            second.floors.insert(queue.p_q.clone(), floor);
         });
     }
 
@@ -103,6 +109,13 @@ pub struct Found {
     pub all: bool,
 }
 
+impl Found {
+    /// The greatest marker.
+    fn last(&self) -> Option<i64> {
+        self.messages.last().and_then(|last| i64::try_from(last.message.marker).ok())
+    }
+}
+
 /// Finds the oldest messages that are free, up to `most`, all of which the
 /// caller is going to claim.
 pub async fn find(
@@ -115,21 +128,22 @@ pub async fn find(
     let most = most.min(MOST_CANDIDATES);
     let freed = floors.freed();
     let head = heads::first(store, queue).await?;
-    let floor = floors.get(queue, view).filter(|floor| floor - head > SMALL_GAP);
+    // Asked first: what is posted after the search has a greater marker.
+    let settled = store.heads.settled(queue);
+    let floor = floors.get(queue, view).filter(|floor| floor.marker - head > SMALL_GAP);
+    let (from, mut whole) = floor.map_or((head, true), |floor| (floor.marker, floor.firm));
     let mut search = Search { store, queue, view, most, found: Found::default(), bytes: 0 };
-    search.scan(floor.unwrap_or(head), None).await?;
-    if let Some(floor) = floor
-        && search.found.all
-    {
-        let behind = std::mem::take(&mut search.found.messages);
-        search.scan(head, Some(floor)).await?;
-        search.found.messages.extend(behind);
-        search.found.all &= search.found.messages.len() <= most;
-        search.found.messages.truncate(most);
+    search.scan(from, None).await?;
+    if search.found.all && !whole {
+        search.scan_below(head, from).await?;
+        whole = true;
     }
-    if let Some(last) = search.found.messages.last() {
-        floors.raise(queue, view, last.message.marker, freed);
+    let mut marker = search.found.last().map_or(from, |last| last.saturating_add(1));
+    if search.found.all {
+        marker = marker.max(from).max(settled);
     }
+    let firm = whole && marker - head > LONG_WAY;
+    floors.raise(queue, Floor { view, marker, firm }, freed);
     Ok(search.found)
 }
 
@@ -144,6 +158,16 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Puts what is free between the markers before what was found.
+    async fn scan_below(&mut self, from: i64, end: i64) -> OpResult<()> {
+        let behind = std::mem::take(&mut self.found.messages);
+        self.scan(from, Some(end)).await?;
+        self.found.messages.extend(behind);
+        self.found.all &= self.found.messages.len() <= self.most;
+        self.found.messages.truncate(self.most);
+        Ok(())
+    }
+
     /// Collects from marker `from` on, before `end`. Documents that are no
     /// messages leave gaps in a page, so it goes on until there is enough.
     async fn scan(&mut self, from: i64, end: Option<i64>) -> OpResult<()> {

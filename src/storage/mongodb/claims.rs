@@ -5,13 +5,13 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
 
-use super::MongodbDriver;
 use super::command;
 use super::document::{Stored, date, int};
 use super::error::OpResult;
-use super::hand_out::{self, Order};
+use super::hand_out::Order;
 use super::store::{QueueEntry, Store};
 use super::take::life_of;
+use super::{MongodbDriver, ids};
 use crate::model::{Claim, ClaimId, ClaimOrder, QueueKey, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
@@ -125,7 +125,7 @@ impl ClaimController for MongodbDriver {
         let (key, claim) = (key.clone(), order.clone());
         self.run(move |engine| async move {
             let Some(queue) = engine.find(&key).await? else { return Ok(None) };
-            let id = hand_out::new_id(now);
+            let id = ids::new_claim(now);
             engine.hand_out(Order { queue, id, claim, quietly: false, now }).await
         })
         .await

@@ -9,10 +9,10 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 
 use super::error::{Fault, OpResult};
-use super::hand_out::{self, Order};
+use super::hand_out::Order;
 use super::removal::{Holder, Removal, Right, holders};
 use super::store::{QueueEntry, Store};
-use super::{Engine, claims, command, transaction};
+use super::{Engine, claims, command, ids, transaction};
 use crate::model::{ClaimId, ClaimOrder, Message, MessageId, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -97,7 +97,7 @@ pub async fn pop(
     limit: u32,
     now: Timestamp,
 ) -> Result<Vec<Message>> {
-    let id = hand_out::new_id(now);
+    let id = ids::new_claim(now);
     let claim =
         ClaimOrder { ttl: POP_TTL, grace: 0, limit, include_delayed: true, dead_letter: None };
     let order = Order { queue: Arc::clone(queue), id, claim, quietly: true, now };

@@ -17,7 +17,7 @@ use super::document::Stored;
 use super::lane::{Job, Lane};
 use super::store::{QueueEntry, Store};
 use super::take::{self, Share};
-use super::{Engine, bury, ids};
+use super::{Engine, bury};
 use crate::model::{Claim, ClaimId, ClaimOrder, Message, Timestamp};
 use crate::storage::{Error, Result};
 
@@ -65,12 +65,6 @@ impl Engine {
     pub async fn hand_out(&self, order: Order) -> Result<Option<Claim>> {
         self.hand_outs[order.queue.partition].submit(order).await
     }
-}
-
-/// A fresh id for a claim.
-#[must_use]
-pub fn new_id(now: Timestamp) -> ClaimId {
-    ids::new_claim(now)
 }
 
 /// An order that is being filled.

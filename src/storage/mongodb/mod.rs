@@ -8,8 +8,10 @@
 //! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
 //!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
-//! * `lane`: how concurrent requests share operations; `post`, `claims`,
-//!   `deletes`, `bury`: what changes something; `listing`, `heads`: what reads;
+//! * `lane`: how concurrent requests share operations; `post`: messages come;
+//!   `hand_out`, `candidates`, `take`, `bury`: they are claimed; `claims`: what
+//!   becomes of claims; `deletes`, `removal`: messages go; `command`: several
+//!   changes at once; `listing`, `heads`, `gaps`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
 //!   background; `inspect`: a look from outside.
@@ -27,6 +29,8 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+pub mod fuzzing;
+mod gaps;
 mod gc;
 mod hand_out;
 mod heads;

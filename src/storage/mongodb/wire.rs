@@ -138,17 +138,14 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Result<Element<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let ends_here = self.rest.is_empty() && !self.is_malformed;
-        if ends_here {
+        if self.rest.is_empty() && !self.is_malformed {
             return None;
         }
-        match self.split() {
-            Some(element) => Some(Ok(element)),
-            None => {
-                *self = Self { rest: &[], is_malformed: false };
-                Some(Err(Malformed))
-            }
+        let element = self.split();
+        if element.is_none() {
+            *self = Self { rest: &[], is_malformed: false };
         }
+        Some(element.ok_or(Malformed))
     }
 }
 

@@ -81,9 +81,9 @@ fn deep_nesting_is_refused_not_died_of() {
         let body = format!("{{\"messages\": [{{\"body\": {}}}]}}", nested(levels));
         app.request("POST", "/v2/queues/q/messages").body(body)
     };
-    post(187).expect(201);
-    let sentence = "JSON is nested more than 190 levels deep.";
-    post(188).refused(400, BODY, sentence);
+    post(179).expect(201);
+    let sentence = "JSON is nested more than 182 levels deep.";
+    post(180).refused(400, BODY, sentence);
     post(100_000).refused(400, BODY, sentence);
     let metadata = |levels| {
         app.request("PUT", "/v2/queues/deep").body(format!("{{\"a\": {}}}", nested(levels)))

@@ -15,7 +15,7 @@ use crate::support::peers;
 /// Who starts mongod ($2 and the rest), and ends it when told so or when nobody
 /// is left to tell. Its data ($1) goes with it, unless it is to be started again.
 const KEEPER: &str = r#"
-trap "" INT
+trap "" HUP INT TERM
 data=$1
 shift
 "$@" &
