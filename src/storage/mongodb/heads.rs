@@ -58,7 +58,16 @@ struct Head {
     looked: Instant,
     /// When to look from the very beginning again.
     rewind: Instant,
-    /// What is yet to appear has this marker or a greater one.
+    /// No message that is yet to appear will have a smaller marker than this.
+    settled: i64,
+}
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    /// The bound.
+    first: i64,
+    /// As in [`Head::settled`].
     settled: i64,
 }
 
@@ -69,15 +78,6 @@ enum Advice {
     Start(i64),
     /// Look what comes from here on.
     Look(i64),
-}
-
-/// What a look saw.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    /// What is yet to appear has this marker or a greater one.
-    settled: i64,
-    /// What is there too.
-    bound: i64,
 }
 
 /// A marker below which the queue has no message, now or later.
@@ -93,8 +93,8 @@ pub async fn first(store: &Store, queue: &QueueEntry) -> OpResult<i64> {
     }
 }
 
-/// Looks from `from` on; `None` if the queue is another one by now or does not
-/// count.
+/// A bound that is at least `from`; `None` if the queue is another one by now or
+/// does not count.
 async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<Sight>> {
     // In a session, so that the second read sees no older state than the first,
     // even if another server has become the primary in between.
@@ -122,8 +122,8 @@ async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<S
         .await?;
     // A marker that is no integer is somebody's mistake, and bounds nothing.
     let first = message.map(|message| integer(&message, "k").unwrap_or(from));
-    let bound = first.map_or(settled, |first| first.min(settled)).max(from);
-    Ok(Some(Sight { settled, bound }))
+    let first = first.map_or(settled, |first| first.min(settled)).max(from);
+    Ok(Some(Sight { first, settled }))
 }
 
 impl Heads {
@@ -165,16 +165,15 @@ impl Heads {
         };
         head.settled = head.settled.max(sight.settled);
         if from == queue.first_marker {
-            head.first = sight.bound;
+            head.first = sight.first;
             head.rewind = begun + LONG_PAUSE.max(begun.elapsed() * SHARE);
         } else {
-            head.first = head.first.max(sight.bound);
+            head.first = head.first.max(sight.first);
         }
         head.first
     }
 
-    /// What is yet to appear has this marker or a greater one, as far as looks
-    /// have shown.
+    /// A marker that no message will have that is yet to appear, nor a smaller one.
     pub fn settled(&self, queue: &QueueEntry) -> i64 {
         let heads = self.heads();
         let head = heads.get(&queue.p_q).filter(|head| head.record == queue.record);
@@ -211,8 +210,8 @@ mod tests {
         })
     }
 
-    fn seen(bound: i64) -> Sight {
-        Sight { settled: bound + 10, bound }
+    fn seen(first: i64) -> Sight {
+        Sight { first, settled: first }
     }
 
     #[test]
