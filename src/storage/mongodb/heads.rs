@@ -58,6 +58,17 @@ struct Head {
     looked: Instant,
     /// When to look from the very beginning again.
     rewind: Instant,
+    /// No message that is yet to appear will have a smaller marker than this.
+    settled: i64,
+}
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    /// The bound.
+    first: i64,
+    /// As in [`Head::settled`].
+    settled: i64,
 }
 
 /// What a scan is told.
@@ -77,14 +88,14 @@ pub async fn first(store: &Store, queue: &QueueEntry) -> OpResult<i64> {
         Advice::Look(from) => from,
     };
     match look(store, queue, from).await? {
-        Some(bound) => Ok(store.heads.learn(queue, from, bound, begun)),
+        Some(sight) => Ok(store.heads.learn(queue, from, sight, begun)),
         None => Ok(queue.first_marker),
     }
 }
 
 /// A bound that is at least `from`; `None` if the queue is another one by now or
 /// does not count.
-async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<i64>> {
+async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<Sight>> {
     // In a session, so that the second read sees no older state than the first,
     // even if another server has become the primary in between.
     let mut session = store.client.start_session().await?;
@@ -111,7 +122,8 @@ async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<i
         .await?;
     // A marker that is no integer is somebody's mistake, and bounds nothing.
     let first = message.map(|message| integer(&message, "k").unwrap_or(from));
-    Ok(Some(first.map_or(settled, |first| first.min(settled)).max(from)))
+    let first = first.map_or(settled, |first| first.min(settled)).max(from);
+    Ok(Some(Sight { first, settled }))
 }
 
 impl Heads {
@@ -126,6 +138,7 @@ impl Heads {
             scans: 0,
             looked: at,
             rewind: at + LONG_PAUSE,
+            settled: queue.first_marker,
         };
         let Some(head) = heads.get_mut(&queue.p_q) else {
             heads.insert(queue.p_q.clone(), fresh());
@@ -144,17 +157,18 @@ impl Heads {
 
     /// Takes in what a look came to that started at `from`, at the moment
     /// `begun`; answers the bound.
-    fn learn(&self, queue: &QueueEntry, from: i64, bound: i64, begun: Instant) -> i64 {
+    fn learn(&self, queue: &QueueEntry, from: i64, sight: Sight, begun: Instant) -> i64 {
         let mut heads = self.heads();
         let Some(head) = heads.get_mut(&queue.p_q).filter(|head| head.record == queue.record)
         else {
             return queue.first_marker;
         };
+        head.settled = head.settled.max(sight.settled);
         if from == queue.first_marker {
-            head.first = bound;
+            head.first = sight.first;
             head.rewind = begun + LONG_PAUSE.max(begun.elapsed() * SHARE);
         } else {
-            head.first = head.first.max(bound);
+            head.first = head.first.max(sight.first);
         }
         head.first
     }
@@ -196,6 +210,10 @@ mod tests {
         })
     }
 
+    fn seen(first: i64) -> Sight {
+        Sight { first, settled: first }
+    }
+
     #[test]
     fn one_scan_of_many_looks_and_the_others_start_at_what_it_found() {
         let (heads, queue, start) = (Heads::default(), queue(), Instant::now());
@@ -203,10 +221,10 @@ mod tests {
         assert_eq!(scan(&heads, &queue, start), None, "not so soon");
         assert_eq!(scan(&heads, &queue, start + PAUSE), Some(5));
         assert_eq!(scan(&heads, &queue, start + PAUSE), None, "somebody looks already");
-        heads.learn(&queue, 5, 40, start + PAUSE);
+        heads.learn(&queue, 5, seen(40), start + PAUSE);
         assert_eq!(heads.advise(&queue, start + PAUSE), Advice::Start(40));
         assert_eq!(scan(&heads, &queue, start + PAUSE * 2), Some(40));
-        heads.learn(&queue, 40, 95, start + PAUSE * 2);
+        heads.learn(&queue, 40, seen(95), start + PAUSE * 2);
         assert_eq!(heads.advise(&queue, start), Advice::Start(95));
     }
 
@@ -215,10 +233,10 @@ mod tests {
         let (heads, queue, start) = (Heads::default(), queue(), Instant::now());
         scan(&heads, &queue, start);
         scan(&heads, &queue, start + PAUSE);
-        heads.learn(&queue, 5, 40, start + PAUSE);
+        heads.learn(&queue, 5, seen(40), start + PAUSE);
         let later = start + PAUSE + LONG_PAUSE;
         assert_eq!(scan(&heads, &queue, later), Some(5));
-        heads.learn(&queue, 5, 7, later);
+        heads.learn(&queue, 5, seen(7), later);
         assert_eq!(heads.advise(&queue, later), Advice::Start(7));
     }
 
@@ -227,10 +245,10 @@ mod tests {
         let (heads, queue, start) = (Heads::default(), queue(), Instant::now());
         scan(&heads, &queue, start);
         scan(&heads, &queue, start + PAUSE);
-        heads.learn(&queue, 5, 40, start + PAUSE);
+        heads.learn(&queue, 5, seen(40), start + PAUSE);
         let anew = QueueEntry { record: Some(ObjectId::new()), first_marker: 1, ..self::queue() };
         assert_eq!(heads.advise(&anew, start + PAUSE), Advice::Start(1));
-        assert_eq!(heads.learn(&queue, 40, 95, start), 5);
+        assert_eq!(heads.learn(&queue, 40, seen(95), start), 5);
         assert_eq!(heads.advise(&anew, start + PAUSE), Advice::Start(1));
     }
 }
