@@ -13,6 +13,18 @@ use crate::model::{
 };
 use crate::storage::{self, Storage, Volume};
 
+/// What is tried, in order; names are Zaqar's.
+const OPERATIONS: [&str; 8] = [
+    "create_queue",
+    "post_messages",
+    "claim_messages",
+    "list_messages",
+    "delete_messages",
+    "delete_claim",
+    "bulk_delete_messages",
+    "delete_queue",
+];
+
 /// Messages that the check posts.
 const MESSAGES: u32 = 100;
 /// Of which it claims, and lists, so many.
@@ -30,8 +42,8 @@ pub struct Health {
     pub storage_reachable: bool,
     /// Each operation tried, by Zaqar's name, in order.
     pub operations: Vec<(&'static str, OperationStatus)>,
-    /// What the store holds.
-    pub volume: Volume,
+    /// What the store holds; unknown if it does not answer.
+    pub volume: Option<Volume>,
 }
 
 /// How one operation went.
@@ -57,7 +69,8 @@ impl Service {
 
     /// Really does each operation, in a queue of its own, which is gone
     /// afterwards. An operation that fails is part of the report, and those
-    /// that build on it are left out.
+    /// that build on it are left out. If the store does not answer a ping, none
+    /// is tried, and all are reported as failed.
     ///
     /// Must be called within a Tokio runtime: the operations run in a task of
     /// their own, so that they clean up even if the caller goes away.
@@ -66,20 +79,26 @@ impl Service {
     ///
     /// [`storage::Error::Unavailable`] if the store cannot tell its volume.
     pub async fn health(&self) -> Result<Health> {
-        let storage_reachable = match self.storage.data.ping().await {
-            Ok(()) => true,
-            Err(error) => {
-                log_failure("ping", &Uuid::new_v4().to_string(), &error);
-                false
-            }
-        };
+        if let Err(error) = self.storage.data.ping().await {
+            return Ok(unreachable_store(&error));
+        }
         let operations =
             tokio::spawn(operations(self.storage.clone(), self.clock.clone()))
                 .await
                 .map_err(|error| storage::Error::Unavailable(format!("health check: {error}")))?;
         let volume = self.storage.data.volume(self.now()).await?;
-        Ok(Health { storage_reachable, operations, volume })
+        Ok(Health { storage_reachable: true, operations, volume: Some(volume) })
     }
+}
+
+/// The report on a store that does not answer: each operation would only wait
+/// to fail for the same reason.
+fn unreachable_store(error: &storage::Error) -> Health {
+    let reference = Uuid::new_v4().to_string();
+    log_failure("ping", &reference, error);
+    let status = OperationStatus { succeeded: false, seconds: 0.0, reference: Some(reference) };
+    let operations = OPERATIONS.map(|name| (name, status.clone()));
+    Health { storage_reachable: false, operations: operations.into(), volume: None }
 }
 
 fn log_failure(operation: &str, reference: &str, error: &dyn Display) {

@@ -19,6 +19,7 @@ mod fuzz;
 mod hostile;
 mod http_v2;
 mod model;
+mod mongodb_start;
 mod observers;
 mod on_mongodb;
 mod property;

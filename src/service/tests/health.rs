@@ -37,7 +37,7 @@ async fn health(prepare: impl FnOnce(&Fake)) -> (Health, Vec<Call>) {
 async fn every_operation_is_really_done() {
     let (health, calls) = health(|_| {}).await;
     assert!(health.storage_reachable);
-    assert_eq!(health.volume, Volume { free: 7, claimed: 3 });
+    assert_eq!(health.volume, Some(Volume { free: 7, claimed: 3 }));
     assert_eq!(names(&health), OPERATIONS);
     for (name, status) in &health.operations {
         assert!(status.succeeded && status.seconds >= 0.0, "{name}");
@@ -86,8 +86,10 @@ async fn a_store_that_hands_out_nothing_is_not_well() {
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_told_of() {
-    let (health, _) = health(|fake| *fake.broken.lock().unwrap() = Some("ping")).await;
+    let (health, calls) = health(|fake| *fake.broken.lock().unwrap() = Some("ping")).await;
     assert!(!health.storage_reachable);
+    assert_eq!((failed(&health), health.volume), (OPERATIONS.to_vec(), None));
+    assert_eq!(calls, [], "nobody waits for what will fail");
 
     let (service, fake) = service();
     assert_eq!(service.ping().await, Ok(()));

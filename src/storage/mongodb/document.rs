@@ -4,11 +4,11 @@ mod stored;
 
 use std::fmt;
 
-use mongodb::bson::{DateTime, RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, DateTime, RawDocument, RawDocumentBuf};
 
 pub use self::stored::{Foreign, Stored, decode};
 use super::json_to_bson;
-use super::wire::{Elements, begin, finish, kind, put_head, put_integer, put_text};
+use super::wire::{Elements, Value, begin, finish, kind, put_head, put_integer, put_text};
 use crate::config::BodyEncoding;
 use crate::model::{ClientId, JsonText, MessageId, NewMessage, Timestamp};
 use crate::storage;
@@ -149,11 +149,23 @@ fn body_field(out: &mut Vec<u8>, body: &Body) {
     }
 }
 
+/// A field of a document that somebody else may have written.
+#[must_use]
+pub fn field<'a>(document: &'a RawDocument, name: &str) -> Option<Value<'a>> {
+    let mut elements = Elements::of(document.as_bytes()).map_while(Result::ok);
+    elements.find(|element| element.name == name.as_bytes()).map(|element| element.value)
+}
+
 /// An integer of any width: Zaqar's are 32 bits wide where they fit.
 #[must_use]
-pub fn integer(document: &RawDocument, field: &str) -> Option<i64> {
-    let mut elements = Elements::of(document.as_bytes()).map_while(Result::ok);
-    elements.find(|element| element.name == field.as_bytes())?.value.integer()
+pub fn integer(document: &RawDocument, name: &str) -> Option<i64> {
+    field(document, name)?.integer()
+}
+
+/// The id in a document.
+#[must_use]
+pub fn id_of(document: &RawDocument) -> Option<MessageId> {
+    field(document, "_id")?.object_id().map(MessageId::from_bytes)
 }
 
 /// A moment as the `e` of a message.
@@ -162,16 +174,9 @@ pub fn date(moment: Timestamp) -> DateTime {
     DateTime::from_millis(moment.seconds().saturating_mul(1000))
 }
 
-/// The id in a document.
-#[must_use]
-pub fn id_of(document: &RawDocument) -> Option<MessageId> {
-    document.get_object_id("_id").ok().map(|id| MessageId::from_bytes(id.bytes()))
-}
-
 /// An integer as pymongo writes it: 32 bits wide where it fits.
 #[must_use]
-pub fn int(value: i64) -> mongodb::bson::Bson {
-    use mongodb::bson::Bson;
+pub fn int(value: i64) -> Bson {
     i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32)
 }
 

@@ -34,9 +34,12 @@ const fn index(name: &'static str, keys: &'static [&'static str]) -> Index {
 pub const OF_QUEUES: [Index; 1] = [Index { unique: true, ..index("p_q_1", &["p_q"]) }];
 
 /// On nusku's own collection of what is left of deleted queues: a counter is
-/// remembered for 14 days.
-pub const OF_RETIRED: [Index; 1] =
-    [Index { lives: Some(14 * 24 * 60 * 60), ..index("nusku_ttl", &["at"]) }];
+/// remembered for 14 days, and those whose messages are not all gone are found
+/// at once.
+pub const OF_RETIRED: [Index; 2] = [
+    Index { lives: Some(14 * 24 * 60 * 60), ..index("nusku_ttl", &["at"]) },
+    index("nusku_dirty", &["dirty"]),
+];
 
 /// On the messages of a partition.
 #[must_use]

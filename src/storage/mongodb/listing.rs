@@ -8,7 +8,7 @@ use super::document::{Stored, date, integer};
 use super::error::OpResult;
 use super::layout::index;
 use super::store::{Documents, Partition, QueueEntry, Store};
-use super::{counter, heads, ids};
+use super::{counter, gaps, heads, ids};
 use crate::model::{
     ClientId, ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp,
 };
@@ -21,11 +21,27 @@ pub async fn page(
     now: Timestamp,
 ) -> OpResult<Vec<Message>> {
     let Some(behind) = position(store, queue, query.marker).await? else { return Ok(Vec::new()) };
-    let first = heads::first(store, queue).await?.max(behind.saturating_add(1));
-    let mut filter = living(queue, first, now);
+    let mut from = heads::first(store, queue).await?.max(behind.saturating_add(1));
+    let mut found = Vec::new();
+    loop {
+        let left = query.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let stretch = gaps::stretch(store, queue, from, left, now).await?;
+        let filter = shown(queue, query, doc! { "$gte": from, "$lt": stretch.end }, now);
+        let messages = &store.partitions[queue.partition].settled;
+        found.extend(walk(store, messages, filter, Order::Ascending, left).await?);
+        if !stretch.more || found.len() >= query.limit as usize {
+            return Ok(found.into_iter().map(|stored| stored.message).collect());
+        }
+        from = stretch.end;
+    }
+}
+
+/// What a listing shows of the messages with these markers.
+fn shown(queue: &QueueEntry, query: &ListQuery, markers: Document, now: Timestamp) -> Document {
+    let mut filter = living(queue, markers, now);
     let mut conditions = Vec::new();
     if let Some(client) = &query.without {
-        filter.insert("u", doc! { "$ne": poster(client) });
+        conditions.push(doc! { "u": { "$ne": poster(client) } });
     }
     if !query.include_claimed {
         conditions.push(free(now));
@@ -36,31 +52,24 @@ pub async fn page(
     if !conditions.is_empty() {
         filter.insert("$and", conditions);
     }
-    let messages = &store.partitions[queue.partition].settled;
-    let found = walk(store, messages, filter, Order::Ascending, query.limit).await?;
-    Ok(found.into_iter().map(|stored| stored.message).collect())
+    filter
 }
 
-/// Messages of the queue from the marker `first` on that have not expired.
-pub fn living(queue: &QueueEntry, first: i64, now: Timestamp) -> Document {
-    doc! {
-        "p_q": &queue.p_q,
-        "tx": null,
-        "k": { "$gte": first.max(queue.first_marker) },
-        "e": { "$gt": date(now) },
-    }
+/// Messages of the queue with these markers that have not expired.
+fn living(queue: &QueueEntry, markers: Document, now: Timestamp) -> Document {
+    doc! { "p_q": &queue.p_q, "tx": null, "k": markers, "e": { "$gt": date(now) } }
 }
 
 /// No live claim holds it. A message that was never claimed tells by `c.e` when
 /// it was posted, which lies ahead if another server's clock is ahead of ours:
 /// whoever left it out would never see it, if others behind it are shown.
-pub fn free(now: Timestamp) -> Document {
+fn free(now: Timestamp) -> Document {
     doc! { "$or": [{ "c.e": { "$lte": now.seconds() } }, { "c.id": null }] }
 }
 
 /// Its delay is over, or it never had one: for the same reason, `d` is not only
 /// compared with our clock but with the moment of the post, which the id tells.
-pub fn ready(now: Timestamp) -> Document {
+fn ready(now: Timestamp) -> Document {
     let posted = doc! { "$convert": { "input": "$_id", "to": "date", "onError": null } };
     let posted = doc! { "$divide": [{ "$toLong": posted }, 1000] };
     doc! { "$or": [
@@ -123,8 +132,10 @@ async fn walk(
         if seen < wanted {
             break;
         }
-        let beyond = if order == Order::Ascending { "$gt" } else { "$lt" };
-        filter.insert("$nor", [doc! { "k": { "$not": { beyond: last } } }]);
+        if let Ok(markers) = filter.get_document_mut("k") {
+            markers.remove(if order == Order::Ascending { "$gte" } else { "$lte" });
+            markers.insert(if order == Order::Ascending { "$gt" } else { "$lt" }, last);
+        }
     }
     Ok(found)
 }
@@ -237,7 +248,7 @@ async fn claimed(
     first: i64,
     now: Timestamp,
 ) -> OpResult<u64> {
-    let mut held = living(queue, first, now);
+    let mut held = living(queue, doc! { "$gte": first }, now);
     held.insert("c.id", doc! { "$ne": null });
     held.insert("c.e", doc! { "$gt": now.seconds() });
     Ok(partition.messages.count_documents(held).hint(index("claimed")).await?)
@@ -251,7 +262,7 @@ async fn end(
     now: Timestamp,
     order: Order,
 ) -> OpResult<Option<MessageHead>> {
-    let mut filter = living(queue, first, now);
+    let mut filter = living(queue, doc! { "$gte": first }, now);
     filter.extend(ready(now));
     let messages = &store.partitions[queue.partition].messages;
     let found = walk(store, messages, filter, order, 1).await?.pop();

@@ -6,9 +6,9 @@
 use mongodb::bson::{Bson, Document, RawDocument};
 use serde_json::{Map, Number, Value as Json};
 
-use super::document::Foreign;
+use super::document::{Foreign, field, int};
 use super::json_to_bson::{MAX_NESTING, Unfit};
-use super::wire::{Elements, Value, kind};
+use super::wire::{Element, Value, kind};
 use crate::model::Metadata;
 use crate::storage;
 
@@ -29,9 +29,7 @@ pub fn metadata_to_bson(metadata: &Metadata) -> storage::Result<Document> {
 ///
 /// [`Foreign`] if its `m` is something that no JSON object becomes.
 pub fn metadata_of(record: &RawDocument) -> Result<Metadata, Foreign> {
-    let mut elements = Elements::of(record.as_bytes()).map_while(Result::ok);
-    let value = elements.find(|element| element.name == b"m").map(|element| element.value);
-    match value {
+    match field(record, "m") {
         None | Some(Value { kind: kind::NULL, .. }) => Ok(Metadata::default()),
         Some(value) => match json(value, MAX_NESTING) {
             Some(Json::Object(entries)) => Ok(Metadata::new(entries)),
@@ -67,7 +65,7 @@ fn bson(value: &Json, levels: usize) -> Result<Bson, Unfit> {
 
 fn number(value: &Number) -> Result<Bson, Unfit> {
     match (value.as_i64(), value.as_f64()) {
-        (Some(value), _) => Ok(i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32)),
+        (Some(value), _) => Ok(int(value)),
         (None, Some(float)) if value.is_f64() => Ok(Bson::Double(float)),
         _ => Err(Unfit::IntegerTooLarge),
     }
@@ -88,8 +86,7 @@ fn json(value: Value<'_>, levels: usize) -> Option<Json> {
         }
         kind::DOCUMENT => {
             let levels = levels.checked_sub(1)?;
-            let entry = |element| {
-                let super::wire::Element { name, value } = element;
+            let entry = |Element { name, value }| {
                 Some((std::str::from_utf8(name).ok()?.to_owned(), json(value, levels)?))
             };
             Json::Object(value.elements()?.map(|it| entry(it.ok()?)).collect::<Option<_>>()?)

@@ -22,7 +22,7 @@ use super::document::{self, Body, Fresh};
 use super::error::{DUPLICATE_KEY, OpResult, Tries, WRITE_CONFLICT};
 use super::insert::insert;
 use super::lane::{Job, Lane};
-use super::layout::scoped;
+use super::layout::{Layout, scoped};
 use super::store::{Partition, Store};
 use super::{alone, ids, transaction};
 use crate::config::BodyEncoding;
@@ -181,6 +181,8 @@ fn batches(jobs: Vec<PostJob>) -> Vec<Batch> {
 /// What a transaction came to that is visible.
 struct Published {
     session: Option<ClientSession>,
+    /// The first marker of each batch, as far as it is known.
+    firsts: Vec<Reserved>,
     /// The ids of each batch; `None` if there is no such queue.
     ids: Vec<Option<Vec<MessageId>>>,
 }
@@ -242,13 +244,13 @@ impl Trip {
         let partition = &self.store.partitions[self.partition];
         if !self.store.transactions {
             let ids = alone::post(&self.store, partition, batches).await?;
-            return Ok(Published { session: None, ids });
+            return Ok(Published { session: None, firsts: Vec::new(), ids });
         }
         let mut session = transaction::begin(&self.store).await?;
         let reserved = counter::reserve(&self.store, &mut session, batches).await?;
         let ids = fill(partition, &mut session, batches, &reserved).await?;
         transaction::publish(&mut session).await?;
-        Ok(Published { session: Some(session), ids })
+        Ok(Published { session: Some(session), firsts: reserved, ids })
     }
 
     /// Waits until what is visible will stay, and answers. If it did not stay,
@@ -263,6 +265,12 @@ impl Trip {
                 if let Err(error) = tries.pause(fault).await {
                     return batches.into_iter().for_each(|batch| batch.refuse(&error));
                 }
+            }
+        }
+        if self.store.layout == Layout::Plain {
+            for (batch, first) in batches.iter().zip(published.firsts) {
+                let Some(first) = first else { continue };
+                self.store.gaps.posted(&batch.p_q, first, first + batch.count);
             }
         }
         for (batch, ids) in batches.into_iter().zip(published.ids) {

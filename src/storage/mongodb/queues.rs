@@ -10,7 +10,8 @@ use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
 use super::document::{int, integer};
 use super::error::{DUPLICATE_KEY, OpResult};
-use super::layout::scoped;
+use super::gaps::Reading;
+use super::layout::{Layout, scoped};
 use super::metadata::{self, metadata_to_bson};
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
@@ -28,6 +29,9 @@ pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEnt
     let p_q = scoped(key);
     let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else { return Ok(None) };
     let entry = Arc::new(entry(store, key, p_q, &record));
+    if let (Layout::Plain, Some(reading)) = (store.layout, Reading::of(&record, begun)) {
+        store.gaps.learn(&entry, reading, store.settings.hold_back);
+    }
     store.cache.learn(&entry, generation, begun);
     Ok(Some(entry))
 }
@@ -180,7 +184,7 @@ impl QueueController for MongodbDriver {
         let key = key.clone();
         self.run(move |engine| async move {
             let (store, key) = (&engine.store, &key);
-            let retired = store.patience.persist(|| retire::delete(store, key)).await;
+            let retired = retire::delete(store, key).await;
             store.cache.forget(key);
             if let Some(retired) = retired? {
                 retire::clean(store, retired).await;

@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
+use super::contention::Contention;
 use super::counter;
 use super::document::{int, integer};
-use super::error::OpResult;
+use super::error::{OpResult, WRITE_CONFLICT};
 use super::layout::{index, scoped, unscoped};
 use super::store::Store;
 use super::transaction::{begin, commit};
 use crate::model::QueueKey;
-use crate::storage::Collected;
+use crate::storage::{Collected, Result};
 
 /// How long a deletion removes messages before it answers; the rest goes on
 /// behind its back.
@@ -60,7 +61,24 @@ impl Retired {
 
 /// Deletes the record and keeps the counter, in one step. `None` if there is
 /// no such queue or nothing was ever posted to it.
-pub async fn delete(store: &Store, key: &QueueKey) -> OpResult<Option<Retired>> {
+///
+/// # Errors
+///
+/// [`crate::storage::Error::Unavailable`].
+pub async fn delete(store: &Store, key: &QueueKey) -> Result<Option<Retired>> {
+    let mut tries = store.patience.begin();
+    let mut contention = Contention::new(&store.settings);
+    loop {
+        match tries.attempt(remove(store, key)).await {
+            Ok(retired) => return Ok(retired),
+            // Posts to the queue are in the way, one after the other.
+            Err(fault) if fault.code() == Some(WRITE_CONFLICT) => contention.pause().await?,
+            Err(fault) => tries.pause(fault).await?,
+        }
+    }
+}
+
+async fn remove(store: &Store, key: &QueueKey) -> OpResult<Option<Retired>> {
     let record = doc! { "p_q": scoped(key) };
     if !store.transactions {
         let Some(found) = store.queues.find_one(record.clone()).await? else { return Ok(None) };
@@ -126,20 +144,19 @@ pub async fn clean(store: &Arc<Store>, retired: Retired) {
 
 /// Goes on with a deletion that was not finished, if there is one.
 pub async fn resume(store: &Store) -> OpResult<Collected> {
-    let Some(dirty) = store.retired.find_one(doc! { "dirty": true }).await? else {
+    let Some(dirty) =
+        store.retired.find_one(doc! { "dirty": true }).hint(index("nusku_dirty")).await?
+    else {
         return Ok(Collected::default());
     };
     let key = dirty.get_str("_id").ok().and_then(unscoped);
     let retired = key.and_then(|key| Retired::new(&key, integer(&dirty, "v")?));
-    let swept = match retired {
-        Some(retired) => sweep(store, &retired, SLICE).await?,
-        None => {
-            let strange = doc! { "_id": value(&dirty, "_id")? };
-            store.retired.update_one(strange, doc! { "$unset": { "dirty": "" } }).await?;
-            Collected::default()
-        }
-    };
-    Ok(Collected { more: true, ..swept })
+    if let Some(retired) = retired {
+        return Ok(Collected { more: true, ..sweep(store, &retired, SLICE).await? });
+    }
+    let strange = doc! { "_id": value(&dirty, "_id")? };
+    store.retired.update_one(strange, doc! { "$unset": { "dirty": "" } }).await?;
+    Ok(Collected { messages: 0, more: true })
 }
 
 /// Removes messages for about as long as `budget`.

@@ -9,6 +9,7 @@ use mongodb::{Client, Collection, Database};
 
 use super::document::{Foreign, Stored};
 use super::error::Patience;
+use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::queue_cache::QueueCache;
@@ -41,6 +42,8 @@ pub struct Store {
     pub cache: QueueCache,
     /// Where the messages of a queue begin.
     pub heads: Heads,
+    /// Which markers may still get a message.
+    pub gaps: Gaps,
     skipped: AtomicU64,
 }
 
@@ -93,6 +96,7 @@ impl Store {
             partitions,
             cache: QueueCache::default(),
             heads: Heads::default(),
+            gaps: Gaps::default(),
             skipped: AtomicU64::new(0),
         }
     }

@@ -1,10 +1,11 @@
 //! What the client's monitors see of the servers.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mongodb::error::{Error as MongoError, ErrorKind};
 use mongodb::event::EventHandler;
-use mongodb::event::sdam::{SdamEvent, TopologyDescription};
+use mongodb::event::sdam::{SdamEvent, TopologyDescription, TopologyDescriptionChangedEvent};
 use mongodb::{ServerInfo, ServerType};
 use tokio::sync::watch;
 
@@ -16,24 +17,15 @@ pub struct View(watch::Receiver<Option<TopologyDescription>>);
 
 impl View {
     /// A view, and what a client must be given for it. From then on the log
-    /// hears when the primary is lost and found.
+    /// hears when the primary is lost and found again.
     #[must_use]
     pub fn new() -> (Self, EventHandler<SdamEvent>) {
         let (sender, receiver) = watch::channel(None);
+        let is_lost = AtomicBool::new(false);
         let handler = EventHandler::callback(move |event| {
             if let SdamEvent::TopologyDescriptionChanged(event) = event {
-                let (before, after) = (event.previous_description, event.new_description);
-                match (primary(&before), primary(&after)) {
-                    // With no servers left, it is the client that was closed.
-                    (Some(lost), None) if !after.servers().is_empty() => {
-                        tracing::warn!(lost, "MongoDB has no primary");
-                    }
-                    (before, Some(primary)) if before.as_ref() != Some(&primary) => {
-                        tracing::info!(primary, "MongoDB has a primary");
-                    }
-                    _ => {}
-                }
-                sender.send_replace(Some(after));
+                tell(&event, &is_lost);
+                sender.send_replace(Some(event.new_description));
             }
         });
         (Self(receiver), handler)
@@ -141,6 +133,22 @@ pub fn words(error: &MongoError) -> String {
         ErrorKind::Command(error) => error.message.clone(),
         ErrorKind::InvalidArgument { message, .. } => message.clone(),
         kind => kind.to_string(),
+    }
+}
+
+/// Tells the log of a primary that was lost, or found after that.
+fn tell(event: &TopologyDescriptionChangedEvent, is_lost: &AtomicBool) {
+    let (before, after) = (primary(&event.previous_description), primary(&event.new_description));
+    // With no servers left, it is the client that was closed.
+    if let (Some(lost), None, false) = (&before, &after, event.new_description.servers().is_empty())
+    {
+        is_lost.store(true, Ordering::Relaxed);
+        tracing::warn!(lost, "MongoDB has no primary");
+    }
+    if let (None, Some(primary)) = (&before, &after)
+        && is_lost.swap(false, Ordering::Relaxed)
+    {
+        tracing::info!(primary, "MongoDB has a primary again");
     }
 }
 

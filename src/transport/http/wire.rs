@@ -182,9 +182,9 @@ pub fn health(health: &Health) -> Vec<u8> {
         "storage_reachable": health.storage_reachable,
         "operation_status": operations,
         "message_volume": {
-            "free": health.volume.free,
-            "claimed": health.volume.claimed,
-            "total": health.volume.free + health.volume.claimed,
+            "free": health.volume.map(|volume| volume.free),
+            "claimed": health.volume.map(|volume| volume.claimed),
+            "total": health.volume.map(|volume| volume.free + volume.claimed),
         },
     });
     report.to_string().into_bytes()

@@ -67,8 +67,8 @@ fn refuses_to_start_with_one_sentence() {
     let uri = storage(directory.path());
     for (arguments, expected) in [
         (vec!["--config", "/nowhere/nusku.toml"], "cannot read the settings file"),
-        (vec!["--storage", "mongodb://me:pass@host"], "no driver for a storage.uri of mongodb:,"),
-        (vec!["--storage", "discard:x"], "expected embedded:DIRECTORY or discard:"),
+        (vec!["--storage", "redis://me:pass@host"], "no driver for a storage.uri of redis:,"),
+        (vec!["--storage", "discard:x"], "expected embedded:DIRECTORY, mongodb://HOSTS or"),
         (vec!["--storage", "nowhere"], "storage.uri is \"nowhere\" (from flag --storage)"),
         (vec!["--log-level", "nusku=loud"], "log.level is \"nusku=loud\" (from flag --log-level)"),
         (vec!["--bind", "203.0.113.7", "--storage", &uri], "cannot listen on 203.0.113.7:8888"),

@@ -13,12 +13,16 @@ use tokio::time::{sleep, timeout};
 
 use super::holdings::{Hold, Holdings};
 use crate::cli::program::PATIENCE;
-use crate::contract::{bodies, client, everything, order, plain, within};
+use crate::contract::{bodies, client, everything, order, plain};
 use crate::dice::Dice;
 use crate::observers::checker::{Ledger, Sight};
 
-/// How many of each that must answer again after a blow, in each process.
+/// How many requests of a kind each driver must answer again after a blow.
 const SIGNS_OF_LIFE: u64 = 5;
+
+/// Everybody gets some answer in this time: what the drivers may wait for the
+/// database, and much for a busy machine.
+const AN_ANSWER: Duration = Duration::from_secs(super::MAX_WAIT as u64 + 20);
 
 /// What all the tasks share.
 pub struct Stage {
@@ -31,8 +35,6 @@ pub struct Stage {
     pub holdings: Mutex<Holdings>,
     /// Set when the producers and workers are to end.
     pub over: AtomicBool,
-    /// Requests that were told that the store is unavailable.
-    pub unavailable: AtomicU64,
     producing: AtomicUsize,
     /// The last marker each observer has passed.
     passed: Vec<AtomicU64>,
@@ -45,6 +47,8 @@ pub struct Stage {
 pub struct Answered {
     pub posts: u64,
     pub claims: u64,
+    /// Of any kind: the store is unavailable.
+    pub refusals: u64,
 }
 
 impl Stage {
@@ -59,7 +63,6 @@ impl Stage {
             ledger: Ledger::new(count),
             holdings: Mutex::default(),
             over: AtomicBool::new(false),
-            unavailable: AtomicU64::new(0),
             producing: AtomicUsize::new(count),
             passed: (0..count).map(|_| AtomicU64::new(0)).collect(),
             answered: watch::Sender::new(vec![Answered::default(); count]),
@@ -74,17 +77,15 @@ impl Stage {
     /// refusal is for `allowed` to judge.
     async fn ask<T>(
         &self,
+        driver: usize,
         work: impl Future<Output = Result<T>>,
         allowed: impl Fn(&Error) -> bool,
     ) -> Option<T> {
-        match within(work).await {
+        match timeout(AN_ANSWER, work).await.expect("somebody waits for ever") {
             Ok(done) => return Some(done),
-            Err(Error::Unavailable(_)) => self.unavailable.fetch_add(1, Ordering::SeqCst),
-            Err(error) => {
-                assert!(allowed(&error), "a wrong answer: {error}");
-                0
-            }
-        };
+            Err(Error::Unavailable(_)) => self.count(driver, |it| it.refusals += 1),
+            Err(error) => assert!(allowed(&error), "a wrong answer: {error}"),
+        }
         None
     }
 
@@ -97,21 +98,30 @@ impl Stage {
         self.answered.borrow().iter().fold(Answered::default(), |sum, one| Answered {
             posts: sum.posts + one.posts,
             claims: sum.claims + one.claims,
+            refusals: sum.refusals + one.refusals,
         })
     }
 
     /// Waits until every driver posts and claims again.
     pub async fn wait_for_signs_of_life(&self) {
+        self.wait_until(|before, now| {
+            now.posts >= before.posts + SIGNS_OF_LIFE && now.claims >= before.claims + SIGNS_OF_LIFE
+        })
+        .await;
+    }
+
+    /// Waits until every driver has refused something.
+    pub async fn wait_for_refusals(&self) {
+        self.wait_until(|before, now| now.refusals > before.refusals).await;
+    }
+
+    async fn wait_until(&self, is_enough: impl Fn(&Answered, &Answered) -> bool) {
         let before = self.answered.borrow().clone();
         let mut watched = self.answered.subscribe();
-        let all = watched.wait_for(|now| {
-            now.iter().zip(&before).all(|(now, before)| {
-                now.posts >= before.posts + SIGNS_OF_LIFE
-                    && now.claims >= before.claims + SIGNS_OF_LIFE
-            })
-        });
+        let all = watched
+            .wait_for(|now| before.iter().zip(now).all(|(before, now)| is_enough(before, now)));
         let ended = timeout(PATIENCE, all).await.map(|seen| drop(seen.unwrap()));
-        assert!(ended.is_ok(), "{before:?}, and never much more: {:?}", self.answered.borrow());
+        assert!(ended.is_ok(), "{before:?} became {:?}, in a minute", *self.answered.borrow());
     }
 
     /// Posts batches until all is over; what becomes of one that is not
@@ -125,7 +135,7 @@ impl Stage {
             let batch = texts.iter().map(|text| NewMessage { ttl: 1_000_000, ..plain(text) });
             let who = client(number as u128);
             let post = messages.post(&self.queue, &who, batch.collect(), self.clock.now());
-            if let Some(ids) = self.ask(post, |_| false).await {
+            if let Some(ids) = self.ask(number, post, |_| false).await {
                 assert_eq!(ids.len(), size);
                 self.ledger.acknowledge(number);
                 self.count(number, |it| it.posts += 1);
@@ -148,7 +158,7 @@ impl Stage {
             let marker = seen.last().map(|sight| Marker::Position(sight.marker));
             let query = ListQuery { marker, limit, ..everything() };
             let list = messages.list(&self.queue, &query, self.clock.now());
-            let Some(page) = self.ask(list, |_| false).await else { continue };
+            let Some(page) = self.ask(number, list, |_| false).await else { continue };
             let sight = |(message, text): (&Message, _)| Sight { marker: message.marker, text };
             seen.extend(page.iter().zip(bodies(&page)).map(sight));
             if let Some(last) = page.last() {
@@ -167,7 +177,7 @@ impl Stage {
             let now = self.clock.now();
             let order = order(1 + u32::try_from(dice.below(10)).unwrap());
             let create = claims.create(&self.queue, &order, now);
-            let Some(claim) = self.ask(create, |_| false).await else { continue };
+            let Some(claim) = self.ask(number, create, |_| false).await else { continue };
             self.count(number, |it| it.claims += 1);
             let Some(mut claim) = claim else { continue };
             let texts = bodies(&claim.messages);
@@ -199,7 +209,7 @@ impl Stage {
         let renew = claims.renew(&self.queue, claim.id, 200, 60, now);
         let is_gone =
             |error: &Error| matches!(error, Error::ClaimDoesNotExist(..)) && self.has_ended(claim);
-        if self.ask(renew, is_gone).await.is_some() {
+        if self.ask(number, renew, is_gone).await.is_some() {
             claim.expires = now.plus(200);
             let mut holdings = self.holdings.lock().unwrap();
             for text in texts {
@@ -226,7 +236,7 @@ impl Stage {
             matches!(error, Error::MessageIsClaimed(_) | Error::MessageIsNotClaimed(_))
                 && self.has_ended(claim)
         };
-        if self.ask(delete, is_lost).await.is_some() {
+        if self.ask(number, delete, is_lost).await.is_some() {
             self.holdings.lock().unwrap().deleted(text, now);
         }
     }
@@ -239,7 +249,7 @@ impl Stage {
             }
         }
         let claims = self.drivers[number].data.claims();
-        self.ask(claims.release(&self.queue, claim.id, self.clock.now()), |_| false).await;
+        self.ask(number, claims.release(&self.queue, claim.id, self.clock.now()), |_| false).await;
     }
 
     /// The texts of all that is left, by way of one of the drivers.

@@ -1,6 +1,8 @@
 //! What only the MongoDB driver promises: several processes on one database,
 //! and what it does with what others left there.
 
+mod burying;
+mod claiming;
 mod posting;
 
 use std::sync::Arc;

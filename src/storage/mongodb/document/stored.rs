@@ -39,9 +39,8 @@ impl Foreign {
     /// Says that this document is foreign, and which field makes it so.
     #[must_use]
     pub fn new(document: &RawDocument, field: &'static str) -> Self {
-        let mut elements = Elements::of(document.as_bytes()).map_while(Result::ok);
-        let id = elements.find(|element| element.name == b"_id").map(|element| element.value);
-        Self { id: id.and_then(shown).unwrap_or_else(|| "?".to_owned()), field }
+        let id = super::field(document, "_id").and_then(shown);
+        Self { id: id.unwrap_or_else(|| "?".to_owned()), field }
     }
 }
 

@@ -147,7 +147,7 @@ impl Look<'_> {
         let all = [Layout::Plain, Layout::Fifo].map(among);
         match detect(self.client, self.target, self.settings).await {
             Err(Setback::Lasting(error)) => {
-                findings.hinders("reason for nusku not to start", &error)
+                findings.hinders("reason for nusku not to start", &error);
             }
             Err(passing) => return Err(passing.into()),
             Ok(used) => {

@@ -327,8 +327,8 @@ mod tests {
         let deep = |levels| {
             format!(r#"{{"messages": [{{"body": {}{}}}]}}"#, "[".repeat(levels), "]".repeat(levels))
         };
-        assert_eq!(drafts(&deep(187)).len(), 1);
-        assert!(fault(&deep(188)).contains("nested"));
+        assert_eq!(drafts(&deep(179)).len(), 1);
+        assert!(fault(&deep(180)).contains("nested"));
         assert!(fault(&deep(100_000)).contains("nested"));
     }
 }

@@ -30,6 +30,7 @@ wait $! 2>/dev/null
 pub struct Mongod {
     port: u16,
     replica_set: Option<&'static str>,
+    arguments: Vec<String>,
     data: PathBuf,
     process: Option<Process>,
     is_frozen: bool,
@@ -44,9 +45,20 @@ impl Mongod {
     /// Starts one that stands alone, or a member of a replica set that somebody
     /// still has to initiate.
     pub fn start(replica_set: Option<&'static str>) -> Self {
+        Self::start_as(replica_set, &[])
+    }
+
+    /// Starts one that stands alone, with more arguments than it needs.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_as(None, arguments)
+    }
+
+    fn start_as(replica_set: Option<&'static str>, arguments: &[&str]) -> Self {
         let data = tempfile::Builder::new().prefix("nusku-mongod-").tempdir().unwrap().keep();
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let (process, is_frozen) = (None, false);
         let mut mongod =
-            Self { port: free_port(), replica_set, data, process: None, is_frozen: false };
+            Self { port: free_port(), replica_set, arguments, data, process, is_frozen };
         mongod.restart();
         mongod
     }
@@ -117,6 +129,7 @@ impl Mongod {
         if let Some(name) = self.replica_set {
             command.args(["--replSet", name]);
         }
+        command.args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
     }
