@@ -1,9 +1,14 @@
 """One scenario's stage: two servers, a project of its own, the records."""
 
+import time
+
 from database import Records
 
 ALICE = "3381af92-2b9e-11e3-b191-71861300734c"
 BOB = "9f1c43a6-52e2-4c8e-9a57-0f4d5b1c7a10"
+
+# nusku may remember the record of a queue for a second.
+MEMORY_SECONDS = 2
 
 
 class Scene:
@@ -31,3 +36,11 @@ class Scene:
         first, second = ask(self.a), ask(self.b)
         self.check.equal(second, first, f"{what}: {self.b.kind} as {self.a.kind}")
         return first
+
+    def learns(self, who, ask, expected, what):
+        """What the other server changed about a queue is known: to Zaqar at
+        once, to nusku when its memory of the queue ends."""
+        deadline = time.monotonic() + (MEMORY_SECONDS if who.kind == "nusku" else 0)
+        while (told := ask(who)) != expected and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.check.equal(told, expected, what)
