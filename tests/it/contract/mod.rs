@@ -199,6 +199,7 @@ macro_rules! contract {
 contract!(on_the_model, Model::fresh());
 contract!(on_the_embedded_store, Embedded::fresh());
 contract!(on_mongodb, Mongodb::on_one_member());
+contract!(on_mongodb_like_plain_zaqar, Mongodb::on_one_member().like_plain_zaqar());
 contract!(on_three_members_of_mongodb, Mongodb::on_three_members());
 
 /// Those that keep bodies as text keep them word for word.

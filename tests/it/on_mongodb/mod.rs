@@ -3,19 +3,25 @@
 
 mod burying;
 mod claiming;
+mod gaps;
 mod posting;
+mod reading;
+mod records;
 
 use std::sync::Arc;
 
-use mongodb::Client;
-use mongodb::bson::Document;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, DateTime, Document, doc};
 use mongodb::options::ClientOptions;
-use nusku::config::{MongodbSettings, Settings};
-use nusku::model::Metadata;
+use mongodb::{Client, Collection};
+use nusku::config::{MongodbDriverName, MongodbSettings, Settings};
+use nusku::model::{MessageId, Metadata};
 use nusku::storage::QueueController;
 use nusku::storage::mongodb::MongodbDriver;
 
 use crate::contract::key;
+use crate::support::START;
 use crate::support::mongod::{Databases, shared};
 
 /// A database with the queue `q` of project `p`, in which a test meddles.
@@ -28,9 +34,18 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(MongodbDriverName::Fifo, 0).await
+    }
+
+    /// In the databases of that driver of Zaqar's.
+    async fn with(driver: MongodbDriverName, hold_back: u32) -> Self {
         let databases = Databases::on(shared::single().await);
-        let defaults = Settings::defaults().unwrap().storage.mongodb;
-        let settings = MongodbSettings { database: databases.prefix.clone(), ..defaults };
+        let settings = MongodbSettings {
+            database: databases.prefix.clone(),
+            driver,
+            hold_back,
+            ..Settings::defaults().unwrap().storage.mongodb
+        };
         let mut options = ClientOptions::parse(&databases.uri).await.unwrap();
         options.app_name = Some("nusku".to_owned());
         let client = Client::with_options(options).unwrap();
@@ -45,15 +60,34 @@ impl Scene {
         MongodbDriver::open(&self.databases.uri, &self.settings).await.unwrap()
     }
 
-    fn queues(&self) -> mongodb::Collection<Document> {
-        let name = format!("{}_queues", self.databases.prefix);
-        self.client.database(&name).collection("queues")
+    fn queues(&self) -> Collection<Document> {
+        self.records("queues")
+    }
+
+    /// A collection beside the records of the queues.
+    fn records(&self, name: &str) -> Collection<Document> {
+        let database = format!("{}_queues", self.databases.prefix);
+        self.client.database(&database).collection(name)
     }
 
     /// The messages of the queue `q` of project `p`.
-    fn messages(&self) -> mongodb::Collection<Document> {
+    fn messages(&self) -> Collection<Document> {
+        let fifo = if self.settings.driver == MongodbDriverName::Fifo { "fifo_" } else { "" };
         // crc32("pq") is 1239689891, an odd number.
-        let name = format!("{}_messages_fifo_p1", self.databases.prefix);
+        let name = format!("{}_messages_{fifo}p1", self.databases.prefix);
         self.client.database(&name).collection("messages")
+    }
+}
+
+/// A message with that marker as a Zaqar writes it whose clock is `ahead`.
+fn zaqars(marker: i32, ahead: u32) -> Document {
+    let now = START.plus(ahead).seconds();
+    let id = MessageId::from_parts(u32::try_from(now).unwrap(), u64::from(marker.unsigned_abs()));
+    doc! {
+        "_id": ObjectId::from_bytes(id.bytes()), "p_q": "p/q", "t": 1000,
+        "e": DateTime::from_millis((now + 1000) * 1000),
+        "u": Binary { subtype: BinarySubtype::Uuid, bytes: vec![7; 16] },
+        "c": { "id": Bson::Null, "e": now, "c": 0 },
+        "d": now, "b": marker.to_string(), "k": marker, "tx": Bson::Null,
     }
 }
