@@ -25,7 +25,7 @@ pub async fn insert(
     let reply = match session {
         Some(session) => partition.database.run_raw_command(command).session(session).await?,
         None => {
-            command.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
+            command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true });
             partition.database.run_raw_command(command).await?
         }
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nusku::config::{BodyEncoding, EmbeddedSettings, MongodbSettings, Settings};
+use nusku::config::{BodyEncoding, EmbeddedSettings, MongodbDriverName, MongodbSettings, Settings};
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::storage::mongodb::MongodbDriver;
@@ -68,17 +68,29 @@ pub struct Mongodb {
     members: usize,
     databases: Option<Databases>,
     body_encoding: BodyEncoding,
+    driver: MongodbDriverName,
 }
 
 impl Mongodb {
     /// On a replica set of one.
     pub fn on_one_member() -> Self {
-        Self { members: 1, databases: None, body_encoding: BodyEncoding::Bson }
+        Self {
+            members: 1,
+            databases: None,
+            body_encoding: BodyEncoding::Bson,
+            driver: MongodbDriverName::Fifo,
+        }
     }
 
     /// On a replica set of three.
     pub fn on_three_members() -> Self {
         Self { members: 3, ..Self::on_one_member() }
+    }
+
+    /// In the databases of Zaqar's other driver. Nothing is held back: no case
+    /// waits.
+    pub fn like_plain_zaqar(self) -> Self {
+        Self { driver: MongodbDriverName::Plain, ..self }
     }
 
     /// With bodies as text.
@@ -96,6 +108,8 @@ impl Harness for Mongodb {
         let settings = MongodbSettings {
             database: databases.prefix.clone(),
             body_encoding: self.body_encoding,
+            driver: self.driver,
+            hold_back: if self.driver == MongodbDriverName::Plain { 0 } else { defaults.hold_back },
             ..defaults
         };
         let driver = MongodbDriver::open(&databases.uri, &settings).await.unwrap();

@@ -13,6 +13,7 @@
 mod claim_ends;
 mod claims;
 mod concurrency;
+mod crowd;
 mod dead_letters;
 mod delays;
 mod deletes;
@@ -26,6 +27,7 @@ mod store;
 mod volume;
 mod words;
 
+pub use crowd::Crowd;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
     Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
@@ -199,6 +201,7 @@ macro_rules! contract {
 contract!(on_the_model, Model::fresh());
 contract!(on_the_embedded_store, Embedded::fresh());
 contract!(on_mongodb, Mongodb::on_one_member());
+contract!(on_mongodb_like_plain_zaqar, Mongodb::on_one_member().like_plain_zaqar());
 contract!(on_three_members_of_mongodb, Mongodb::on_three_members());
 
 /// Those that keep bodies as text keep them word for word.

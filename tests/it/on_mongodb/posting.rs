@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::doc;
 use nusku::storage::MessageController;
 
-use super::Scene;
+use super::{Scene, zaqars};
 use crate::contract::{client, everything, key, plain};
 use crate::support::START;
 
@@ -36,7 +35,7 @@ async fn what_a_killed_process_left_open_is_closed() {
 async fn a_counter_that_stands_before_messages_is_moved_past_them() {
     let scene = Scene::new().await;
     let driver = scene.driver().await;
-    scene.messages().insert_many((1..4).map(orphan)).await.unwrap();
+    scene.messages().insert_many((1..4).map(|marker| zaqars(marker, 0))).await.unwrap();
 
     let posted = driver.post(&key("q"), &client(0), vec![plain("a")], START).await.unwrap();
 
@@ -45,20 +44,6 @@ async fn a_counter_that_stands_before_messages_is_moved_past_them() {
     assert_eq!(markers, [1, 2, 3, 4]);
     assert_eq!(all[3].id, posted[0]);
     assert_eq!(counter(&scene).await, 5);
-}
-
-/// A message as Zaqar writes it.
-fn orphan(marker: i32) -> Document {
-    let now = START.seconds();
-    doc! {
-        "_id": ObjectId::new(), "p_q": "p/q", "t": 1000,
-        "e": DateTime::from_millis((now + 1000) * 1000),
-        "u": mongodb::bson::Binary {
-            subtype: mongodb::bson::spec::BinarySubtype::Uuid, bytes: vec![7; 16],
-        },
-        "c": { "id": Bson::Null, "e": now, "c": 0 },
-        "d": now, "b": "orphan", "k": marker, "tx": Bson::Null,
-    }
 }
 
 async fn counter(scene: &Scene) -> i32 {
