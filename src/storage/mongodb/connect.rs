@@ -31,7 +31,7 @@ const QUIET_FIRST: Duration = Duration::from_secs(10);
 const QUIET_MOST: Duration = Duration::from_mins(10);
 /// Longest wait for the answer to a ping.
 const PING_LIMIT: Duration = Duration::from_secs(2);
-/// Longest look at a server that hung up.
+/// Longest second look at servers that could not be used.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Codes of answers that no repetition makes better: the user, the password,
@@ -115,7 +115,7 @@ impl MongodbDriver {
             .thread_name("mongodb")
             .build()
             .map_err(|error| OpenError::Threads(error.to_string()))?;
-        let (state, receiver) = watch::channel(State::Waiting("not reached yet".to_owned()));
+        let (state, receiver) = watch::channel(State::Waiting("it is not ready yet".to_owned()));
         let (verdict, first) = oneshot::channel();
         runtime.spawn(keep_trying(target, settings.clone(), state, verdict));
         // From here on, dropping the driver is what ends its threads.
@@ -232,23 +232,36 @@ async fn reach(
     target: &Target,
     settings: &MongodbSettings,
 ) -> std::result::Result<Arc<Engine>, Setback> {
-    let options = target.options().await?;
-    let (client, hello) =
-        greet(target, options, Duration::from_secs(settings.max_wait.into())).await?;
-    let store = prepare(client, &hello, target, settings).await?;
+    let Greeting { client, hello, mut view } = greet(target, settings).await?;
+    // However long an index takes, but not on a server that is gone.
+    let store = tokio::select! {
+        store = prepare(client, &hello, target, settings) => store?,
+        _ = view.deserted(target) => return Err(Setback::Passing(view.report())),
+    };
     Ok(Engine::start(&Handle::current(), store))
 }
 
-/// A client and what the primary, or the only server, says of itself.
+/// A database that answers.
+pub struct Greeting {
+    /// A client of it.
+    pub client: Client,
+    /// What the primary, or the only server, says of itself.
+    pub hello: Document,
+    /// What the client sees of the servers.
+    view: View,
+}
+
+/// Looks for a primary and greets it.
 ///
 /// # Errors
 ///
-/// Why there is none, as soon as that is clear, at the latest after `limit`.
+/// Why there is none, as soon as that is clear, at the latest when a request
+/// would give up.
 pub async fn greet(
     target: &Target,
-    mut options: ClientOptions,
-    limit: Duration,
-) -> std::result::Result<(Client, Document), Setback> {
+    settings: &MongodbSettings,
+) -> std::result::Result<Greeting, Setback> {
+    let mut options = target.options().await?;
     let (mut view, handler) = View::new();
     options.sdam_event_handler = Some(handler);
     let own = options.clone();
@@ -257,12 +270,13 @@ pub async fn greet(
     let hello = database.run_command(doc! { "hello": 1 });
     let found = tokio::select! {
         hello = hello => match hello.map_err(Setback::from) {
-            Ok(hello) => return Ok((client, hello)),
-            Err(Setback::Passing(_)) => view.judge(target),
+            Ok(hello) => return Ok(Greeting { client, hello, view }),
+            // The view may know more, in a moment.
+            Err(Setback::Passing(_)) => timeout(PROBE_LIMIT, view.deserted(target)).await.ok(),
             Err(lasting) => return Err(lasting),
         },
         found = view.deserted(target) => Some(found),
-        () = sleep(limit) => None,
+        () = sleep(Patience::new(settings).whole) => None,
     };
     Err(match found {
         None => Setback::Passing(format!("there is no primary: {}", view.report())),

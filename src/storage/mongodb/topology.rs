@@ -31,16 +31,12 @@ impl View {
         (Self(receiver), handler)
     }
 
-    /// Why no server can be used, if none can and none will by itself soon:
+    /// Completes once no server can be used and none will be by itself soon:
     /// each of them failed, or was found to be none of ours.
-    pub fn judge(&mut self, target: &Target) -> Option<Desertion> {
-        self.0.borrow_and_update().as_ref().and_then(|view| judge(view, target))
-    }
-
-    /// Completes once that is so.
     pub async fn deserted(&mut self, target: &Target) -> Desertion {
         loop {
-            if let Some(found) = self.judge(target) {
+            let found = self.0.borrow_and_update().as_ref().and_then(|view| judge(view, target));
+            if let Some(found) = found {
                 return found;
             }
             if self.0.changed().await.is_err() {

@@ -6,7 +6,6 @@ mod messages;
 mod queues;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
@@ -14,7 +13,7 @@ use mongodb::error::Error as MongoError;
 
 pub use findings::{Finding, Findings};
 
-use super::connect::{OpenError, Setback, greet};
+use super::connect::{Greeting, OpenError, Setback, greet};
 use super::indexes::{self, Index};
 use super::layout::{Layout, queue_database};
 use super::options::Target;
@@ -104,8 +103,7 @@ type SeenQueues = BTreeMap<String, Seen>;
 /// [`InspectError`] if it cannot be looked at.
 pub async fn inspect(uri: &str, settings: &MongodbSettings) -> InspectResult<Inspection> {
     let target = Target::parse(uri, settings)?;
-    let limit = Duration::from_secs(settings.max_wait.into());
-    let (client, hello) = greet(&target, target.options().await?, limit).await?;
+    let Greeting { client, hello, .. } = greet(&target, settings).await?;
     let topology = match Topology::of(&hello, &target)? {
         Topology::ReplicaSet(name) => format!("replica set {name}"),
         Topology::StandAlone => "a single server, no replica set".to_owned(),
