@@ -91,8 +91,27 @@ async fn reserved_keys_are_always_there() {
     ] {
         let (updated, stored) = update(vec![remove(key), replace(key, json!(null))]).await;
         assert!(updated.is_ok(), "{key}");
-        assert_eq!(stored, json!({"a": 1, "b": 2, "c": 3, key: null}));
+        let mut expected = json!({"a": 1, "b": 2, "c": 3, key: null});
+        if ["_dead_letter_queue", "_max_claim_count"].contains(&key) {
+            expected.as_object_mut().unwrap().shift_remove(key);
+        }
+        assert_eq!(stored, expected);
     }
+}
+
+#[tokio::test]
+async fn no_dead_letter_rule_is_stored_that_is_none() {
+    for none in [json!(null), json!(""), json!([]), json!({})] {
+        let rule = json!({"_max_claim_count": none, "_dead_letter_queue": none, "own": none});
+        let (service, fake) = service();
+        assert_eq!(service.create_queue(&queue("q"), metadata(rule)).await, Ok(true));
+        assert_eq!(fake.stored(&queue("q")), Some(json!({"own": none})));
+    }
+    // Zero is a number: the first claim finds nothing but dead letters.
+    let zero = json!({"_max_claim_count": 0, "_dead_letter_queue": "dead"});
+    let (service, fake) = service();
+    assert_eq!(service.create_queue(&queue("q"), metadata(zero.clone())).await, Ok(true));
+    assert_eq!(fake.stored(&queue("q")), Some(zero));
 }
 
 #[tokio::test]
