@@ -120,9 +120,11 @@ impl Service {
         if is_too_large && updated != *stored {
             return Err(Error::InvalidBody(self.metadata_too_large()));
         }
-        // Also if nothing would change: what a store remembers of the queue may
+        // Also if they came to nothing: what the store remembers of the queue may
         // be older than what somebody else has made of it.
-        queues.set_metadata(queue, &stored, &updated).await?;
+        if !changes.is_empty() {
+            queues.set_metadata(queue, &stored, &updated).await?;
+        }
         Ok(metadata::shown(Some(&updated), &self.limits))
     }
 
