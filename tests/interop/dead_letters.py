@@ -47,7 +47,7 @@ def moved(scene, number):
     b.delete(dead, ids[0], claim)
     check.equal(ids_of(a.claimed(dead, claim)["messages"]), ids[1:2], "and worked off")
     (late,) = a.post_bodies(dead, "late")
-    check.equal(ids_of(b.page(dead)[0]), [late], "others can post there")
+    scene.lists(b, dead, [late], "others can post there")
 
 
 def prepare(scene, number):

@@ -101,10 +101,10 @@ def one_by_one(scene):
     b.delete("letters", ids[0])
     a.message("letters", ids[0], status=404)
     b.delete_many("letters", [*ids[1:4], "0" * 24])
-    check.equal(ids_of(a.page("letters", echo="true")[0]), ids[4:], "deleted at the other")
+    scene.lists(a, "letters", ids[4:], "deleted at the other")
     check.equal(ids_of(b.pop("letters", 2)), ids[4:6], "popped")
     check.equal(ids_of(a.pop("letters", 1)), ids[6:7], "popped here")
-    check.equal(ids_of(b.page("letters")[0]), ids[7:], "what is left")
+    scene.lists(b, "letters", ids[7:], "what is left")
     popped = a.pop("letters", 1)[0]
     check.equal(
         (popped["body"], popped["claim_id"], popped["ttl"]), (7, None, 67), "a popped message"

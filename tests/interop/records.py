@@ -121,7 +121,7 @@ def foreign(scene):
     check.equal(scene.agree(lambda it: it.stats("mixed")["total"], "counted"), 2, "counted")
     a.delete("mixed", ids[0], claim)
     (late,) = b.post_bodies("mixed", "ours")
-    check.equal(ids_of(a.page("mixed", echo="true")[0]), [ids[1], late], "followed by ours")
+    scene.lists(a, "mixed", [ids[1], late], "followed by ours")
     check.equal(ids_of(b.pop("mixed", 5)), [ids[1], late], "popped")
 
 

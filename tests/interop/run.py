@@ -25,6 +25,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 import claims
 import dead_letters
 import layout
+import ledger_trials
 import load
 import messages
 import queues
@@ -90,6 +91,7 @@ def run_mode(check, stage, driver):
 def main(binary, scratch, modes):
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="interop.", dir=scratch))
     with Checks().tour() as check:
+        ledger_trials.run(check)
         with running(Mongod, scratch) as mongod:
             stage = Stage(binary, scratch, mongod)
             for driver in modes:

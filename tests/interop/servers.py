@@ -66,10 +66,12 @@ class Process:
         self.log = scratch / f"{name}.log"
 
     def spawn(self, command, **environment):
+        """With settings of its own only: ours mean nothing to it."""
+        inherited = {name: it for name, it in os.environ.items() if not name.startswith("NUSKU_")}
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 [str(word) for word in command],
-                env={**os.environ, **environment},
+                env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

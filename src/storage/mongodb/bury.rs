@@ -15,6 +15,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 
 use super::contention::Contention;
+use super::counter::Stall;
 use super::document::{int, integer};
 use super::error::{DUPLICATE_KEY, OpResult, WRITE_CONFLICT, unavailable};
 use super::hand_out::Order;
@@ -46,6 +47,7 @@ pub async fn bury(
         near: store.partition_number(&grave) == order.queue.partition,
     };
     let mut contention = Contention::new(&store.settings);
+    let mut stall = Stall::default();
     loop {
         match burial.try_once(spent).await {
             Ok(Some(moved)) => return Ok(moved),
@@ -58,6 +60,7 @@ pub async fn bury(
             Err(fault) => return Err(fault),
         }
         contention.pause().await?;
+        stall.clear_the_way(store, &grave, order.now).await;
     }
 }
 
@@ -122,7 +125,7 @@ impl Burial<'_> {
             let statement = doc! {
                 "q": filter.clone(), "u": { "$set": mark }, "multi": true, "hint": { "_id": 1 },
             };
-            command::update(self.source, vec![statement], None).await?;
+            command::update(self.store, self.source, vec![statement], None).await?;
             filter.insert("c.id", mover);
         }
         documents(self.source, filter, session).await
@@ -182,7 +185,7 @@ impl Burial<'_> {
                 "hint": { "_id": 1 },
             }
         });
-        command::update(self.source, statements.collect(), session).await?;
+        command::update(self.store, self.source, statements.collect(), session).await?;
         Ok(())
     }
 
@@ -214,7 +217,7 @@ impl Burial<'_> {
         }
         let gone = doc! { "_id": { "$in": ids }, "p_q": &self.order.queue.p_q };
         let statement = doc! { "q": gone, "limit": 0, "hint": { "_id": 1 } };
-        command::delete(self.source, vec![statement], session).await?;
+        command::delete(self.store, self.source, vec![statement], session).await?;
         Ok(())
     }
 }

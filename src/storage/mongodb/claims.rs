@@ -78,7 +78,7 @@ async fn renew(
         statement(doc! { "$gte": date(ends), "$gt": date(now) }, doc! { "c": claim }),
         statement(doc! { "$lt": date(ends), "$gt": date(now) }, stretched),
     ];
-    Ok(command::update(store.partition(queue), statements, None).await? > 0)
+    Ok(command::update(store, store.partition(queue), statements, None).await? > 0)
 }
 
 /// Gives back what the claim holds, if it lives.
@@ -95,7 +95,7 @@ pub async fn release(
         "multi": true,
         "hint": "claimed",
     };
-    command::update(store.partition(queue), vec![statement], None).await?;
+    command::update(store, store.partition(queue), vec![statement], None).await?;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ pub async fn give_back(store: &Store, queue: &QueueEntry, id: ClaimId, now: Time
         "multi": true,
         "hint": "claimed",
     };
-    let given_back = command::update(store.partition(queue), vec![statement], None).await;
+    let given_back = command::update(store, store.partition(queue), vec![statement], None).await;
     if let Err(fault) = given_back {
         tracing::debug!(%fault, "messages stay claimed for a while");
     }

@@ -7,7 +7,8 @@ use mongodb::options::Hint;
 use mongodb::{ClientSession, Database};
 
 use super::error::{OpResult, check_reply};
-use super::store::Partition;
+use super::store::{Partition, Store};
+use super::transaction;
 
 /// Those of the messages named in the filter by their ids that pass it.
 pub async fn find_by_ids(
@@ -37,25 +38,28 @@ pub async fn find_by_ids(
 /// messages they matched, changed or not. Outside a transaction, all that was
 /// done lasts once it returns.
 pub async fn update(
+    store: &Store,
     partition: &Partition,
     statements: Vec<Document>,
     session: Option<&mut ClientSession>,
 ) -> OpResult<u64> {
     let command = doc! { "update": "messages", "updates": statements, "ordered": false };
-    run(&partition.database, command, session).await
+    run(store, &partition.database, command, session).await
 }
 
 /// Does deletions of messages; answers how many there were. As [`update`].
 pub async fn delete(
+    store: &Store,
     partition: &Partition,
     statements: Vec<Document>,
     session: Option<&mut ClientSession>,
 ) -> OpResult<u64> {
     let command = doc! { "delete": "messages", "deletes": statements, "ordered": false };
-    run(&partition.database, command, session).await
+    run(store, &partition.database, command, session).await
 }
 
 async fn run(
+    store: &Store,
     database: &Database,
     mut command: Document,
     session: Option<&mut ClientSession>,
@@ -65,7 +69,8 @@ async fn run(
         database.run_command(command).session(session).await?
     } else {
         command.insert("writeConcern", doc! { "w": "majority" });
-        database.run_command(command).await?
+        let done = async { Ok(database.run_command(command).await?) };
+        transaction::unhindered(store, done).await?
     };
     check_reply(&reply)?;
     let matched = reply.get("n").and_then(|n| match *n {

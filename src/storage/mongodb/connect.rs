@@ -16,7 +16,7 @@ use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
 use super::store::Store;
-use super::topology::{Desertion, View, words};
+use super::topology::{Desertion, View, is_encrypting, words};
 use super::{Engine, MongodbDriver, State};
 use crate::config::MongodbSettings;
 use crate::storage::Result;
@@ -128,15 +128,25 @@ impl MongodbDriver {
         }
     }
 
+    /// For what does not wait for a database that was not reached yet.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::storage::Error::Unavailable`] if it was not.
+    pub(super) fn ready(&self) -> Result<()> {
+        match &*self.state.borrow() {
+            State::Waiting(why) => Err(unavailable(why)),
+            State::Ready(_) => Ok(()),
+        }
+    }
+
     /// Whether the primary answers, soon.
     ///
     /// # Errors
     ///
     /// [`crate::storage::Error::Unavailable`] if not.
-    pub async fn ping_primary(&self) -> Result<()> {
-        if let State::Waiting(why) = &*self.state.borrow() {
-            return Err(unavailable(why));
-        }
+    pub(super) async fn ping_primary(&self) -> Result<()> {
+        self.ready()?;
         let pong = self.run(|engine| async move { ping(&engine.store).await });
         let late = |_| Err(unavailable(&"the primary does not answer"));
         timeout(PING_LIMIT, pong).await.unwrap_or_else(late)
@@ -241,31 +251,28 @@ pub async fn greet(
 ) -> std::result::Result<(Client, Document), Setback> {
     let (mut view, handler) = View::new();
     options.sdam_event_handler = Some(handler);
-    // The limit says how long to wait for a primary, and nothing else does.
     let own = options.clone();
     let client = Client::with_options(options)?;
     let database = client.database("admin");
     let hello = database.run_command(doc! { "hello": 1 });
-    tokio::select! {
+    let found = tokio::select! {
         hello = hello => match hello.map_err(Setback::from) {
             Ok(hello) => return Ok((client, hello)),
-            // The view has words for that.
-            Err(Setback::Passing(_)) => {}
+            Err(Setback::Passing(_)) => view.judge(target),
             Err(lasting) => return Err(lasting),
         },
-        found = view.deserted(target) => match found {
-            Desertion::Refused(error) => return Err(Setback::Lasting(error)),
-            Desertion::Away(report) => return Err(Setback::Passing(report)),
-            Desertion::Cut(report) => {
-                return Err(match mismatch(target, own).await {
-                    Some(error) => Setback::Lasting(error),
-                    None => Setback::Passing(report),
-                });
-            }
+        found = view.deserted(target) => Some(found),
+        () = sleep(limit) => None,
+    };
+    Err(match found {
+        None => Setback::Passing(format!("there is no primary: {}", view.report())),
+        Some(Desertion::Refused(error)) => Setback::Lasting(error),
+        Some(Desertion::Away(report)) => Setback::Passing(report),
+        Some(Desertion::Cut(report)) => match mismatch(target, own).await {
+            Some(error) => Setback::Lasting(error),
+            None => Setback::Passing(report),
         },
-        () = sleep(limit) => {}
-    }
-    Err(Setback::Passing(format!("there is no primary: {}", view.report())))
+    })
 }
 
 /// Servers hang up at once if one side encrypts and the other does not. Whether
@@ -286,8 +293,7 @@ async fn mismatch(target: &Target, mut options: ClientOptions) -> Option<OpenErr
         client.shutdown().immediate(true).await;
         let answered = match hello {
             Ok(_) => true,
-            // Not a word of TLS comes from a server that does not speak it.
-            Err(error) => !strict && error.to_string().contains("fatal alert"),
+            Err(error) => !strict && is_encrypting(&error),
         };
         if answered {
             let reason = if strict {

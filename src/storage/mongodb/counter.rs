@@ -9,9 +9,11 @@ use mongodb::options::ReturnDocument;
 
 use super::document::{int, integer};
 use super::error::{OpResult, check_reply, unavailable};
+use super::layout::scoped;
 use super::post::Batch;
 use super::store::Store;
 use super::transaction;
+use crate::model::{QueueKey, Timestamp};
 
 /// The first of the markers a batch got; `None` if there is no such queue.
 pub type Reserved = Option<i64>;
@@ -82,7 +84,7 @@ const STALL: Duration = Duration::from_secs(5);
 /// How long somebody is in the way before we look who it is.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches a post that others are in the way of, and removes what nobody will
+/// Watches a post, or a move, that others are in the way of, and removes what nobody will
 /// remove any more.
 #[derive(Debug, Default)]
 pub struct Stall {
@@ -95,8 +97,8 @@ impl Stall {
     /// Looks, every now and then, whether what is in the way is dead: a
     /// transaction whose process was killed, or messages of a Zaqar that died
     /// before it moved the counter past them. Failing at this is no failure
-    /// of the post, which tries again in any case.
-    pub async fn clear_the_way(&mut self, store: &Store, batch: &Batch) {
+    /// of what is delayed, which tries again in any case.
+    pub async fn clear_the_way(&mut self, store: &Store, queue: &QueueKey, now: Timestamp) {
         let began = *self.looked.get_or_insert_with(Instant::now);
         if began.elapsed() < LOOK {
             return;
@@ -107,13 +109,14 @@ impl Stall {
         {
             tracing::debug!(%fault, "abandoned transactions could not be ended");
         }
-        if let Err(fault) = self.unstick(store, batch).await {
-            tracing::debug!(%fault, queue = %batch.p_q, "the counter could not be looked at");
+        if let Err(fault) = self.unstick(store, queue, now).await {
+            tracing::debug!(%fault, %queue, "the counter could not be looked at");
         }
     }
 
-    async fn unstick(&mut self, store: &Store, batch: &Batch) -> OpResult<()> {
-        let record = store.queues.find_one(doc! { "p_q": &batch.p_q }).await?;
+    async fn unstick(&mut self, store: &Store, queue: &QueueKey, now: Timestamp) -> OpResult<()> {
+        let p_q = scoped(queue);
+        let record = store.queues.find_one(doc! { "p_q": &p_q }).await?;
         let Some(counter) = record.as_deref().and_then(value) else { return Ok(()) };
         let since = match self.stuck {
             Some((stuck, since)) if stuck == counter => since,
@@ -125,14 +128,13 @@ impl Stall {
         if since.elapsed() < STALL {
             return Ok(());
         }
-        let messages = &store.partition_of(&batch.queue).messages;
-        let newest = messages.find_one(doc! { "p_q": &batch.p_q }).sort(doc! { "k": -1 }).await?;
+        let messages = &store.partition_of(queue).messages;
+        let newest = messages.find_one(doc! { "p_q": &p_q }).sort(doc! { "k": -1 }).await?;
         let newest = newest.as_deref().and_then(|newest| integer(newest, "k"));
         if let Some(newest) = newest.filter(|&newest| newest >= counter) {
-            tracing::warn!(queue = %batch.p_q, counter, newest, "the counter stood behind the messages");
-            let past =
-                doc! { "$set": { "c.v": int(newest + 1), "c.t": int(batch.now().seconds()) } };
-            let still = doc! { "p_q": &batch.p_q, "c.v": Bson::Int64(counter) };
+            tracing::warn!(%queue, counter, newest, "the counter stood behind the messages");
+            let past = doc! { "$set": { "c.v": int(newest + 1), "c.t": int(now.seconds()) } };
+            let still = doc! { "p_q": &p_q, "c.v": Bson::Int64(counter) };
             store.queues.update_one(still, past).await?;
         }
         Ok(())

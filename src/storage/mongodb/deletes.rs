@@ -82,7 +82,7 @@ async fn delete_claimed(
     let claims: Vec<_> = claims.iter().map(|id| ObjectId::from_bytes(id.bytes())).collect();
     let filter = doc! { "_id": { "$in": doomed }, "p_q": &queue.p_q, "c.id": { "$in": claims } };
     let statement = doc! { "q": filter, "limit": 0, "hint": { "_id": 1 } };
-    command::delete(partition, vec![statement], session.as_mut()).await?;
+    command::delete(store, partition, vec![statement], session.as_mut()).await?;
     if let Some(session) = &mut session {
         transaction::commit(session).await?;
     }
@@ -174,6 +174,6 @@ async fn purge_slice(
     let full = doomed.len() == PURGE_SLICE;
     let filter = doc! { "_id": { "$in": doomed }, "p_q": &queue.p_q, "c.e": free };
     let statement = doc! { "q": filter, "limit": 0, "hint": { "_id": 1 } };
-    command::delete(partition, vec![statement], None).await?;
+    command::delete(store, partition, vec![statement], None).await?;
     Ok(last.filter(|_| full))
 }

@@ -180,6 +180,8 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
+        // Nobody waits for this, and the end of the server should not either.
+        self.ready()?;
         self.run(move |engine| async move {
             let store = &engine.store;
             store.patience.persist(|| gc::slice(store, now)).await
@@ -196,7 +198,7 @@ impl DataDriver for MongodbDriver {
     }
 
     async fn close(&self) {
-        if matches!(*self.state.borrow(), State::Waiting(_)) {
+        if self.ready().is_err() {
             return;
         }
         let _ = self

@@ -233,7 +233,7 @@ impl Trip {
                 (false, _) => tries.pause(fault).await?,
                 (true, [batch]) => {
                     contention.pause().await?;
-                    stall.clear_the_way(&self.store, batch).await;
+                    stall.clear_the_way(&self.store, &batch.queue, batch.now()).await;
                 }
                 (true, _) => return Ok(None),
             }

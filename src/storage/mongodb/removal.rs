@@ -143,7 +143,7 @@ async fn attempt(store: &Store, jobs: &[Job<Removal, ()>]) -> Result<HashMap<Mes
     let Some(first) = jobs.first() else { return Ok(HashMap::new()) };
     let partition = store.partition(&first.order.queue);
     let statements: Vec<_> = jobs.iter().map(|job| job.order.statement()).collect();
-    let delete = || command::delete(partition, statements.clone(), None);
+    let delete = || command::delete(store, partition, statements.clone(), None);
     let deleted = store.patience.persist(delete).await?;
     let asked: Vec<_> = jobs.iter().flat_map(|job| job.order.ids.iter().copied()).collect();
     if deleted == asked.len() as u64 {

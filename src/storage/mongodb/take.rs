@@ -53,7 +53,7 @@ pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
     let Some(first) = shares.first() else { return Ok(Won::All) };
     let partition = store.partition(&first.order.queue);
     let statements: Vec<_> = shares.iter().flat_map(|share| statements(share)).collect();
-    let update = || command::update(partition, statements.clone(), None);
+    let update = || command::update(store, partition, statements.clone(), None);
     let matched = store.patience.persist(update).await?;
     let wanted: usize = shares.iter().map(|share| share.messages.len()).sum();
     if matched == wanted as u64 {

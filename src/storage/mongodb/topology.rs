@@ -9,7 +9,7 @@ use mongodb::event::sdam::{SdamEvent, TopologyDescription, TopologyDescriptionCh
 use mongodb::{ServerInfo, ServerType};
 use tokio::sync::watch;
 
-use super::connect::OpenError;
+use super::connect::{OpenError, Setback};
 use super::options::{Target, URI};
 
 /// The view of a client's monitors, kept up to date by them.
@@ -31,12 +31,16 @@ impl View {
         (Self(receiver), handler)
     }
 
-    /// Completes once no server can be used and none will be by itself soon:
+    /// Why no server can be used, if none can and none will by itself soon:
     /// each of them failed, or was found to be none of ours.
+    pub fn judge(&mut self, target: &Target) -> Option<Desertion> {
+        self.0.borrow_and_update().as_ref().and_then(|view| judge(view, target))
+    }
+
+    /// Completes once that is so.
     pub async fn deserted(&mut self, target: &Target) -> Desertion {
         loop {
-            let found = self.0.borrow_and_update().as_ref().and_then(|view| judge(view, target));
-            if let Some(found) = found {
+            if let Some(found) = self.judge(target) {
                 return found;
             }
             if self.0.changed().await.is_err() {
@@ -95,28 +99,43 @@ fn judge(view: &TopologyDescription, target: &Target) -> Option<Desertion> {
 fn refusal(server: &ServerInfo<'_>) -> Option<OpenError> {
     let error = server.error()?;
     let (host, said) = (server.address(), words(error));
+    let (setting, what) = if said.contains("not valid for name") {
+        (URI, "has a certificate for another name")
+    } else if said.contains("invalid peer certificate") {
+        ("storage.mongodb.ssl_ca_certs", "has a certificate that is not trusted")
+    } else if said.contains(TLS_ALERT) || said.contains(TLS_HUNG_UP) {
+        ("storage.mongodb.ssl_certfile", "wants another certificate of nusku, or one at all")
+    } else if is_garbled(error) {
+        (URI, "is no MongoDB server")
+    } else if let Setback::Lasting(refused) = Setback::from(error.clone()) {
+        return Some(refused);
+    } else {
+        return None;
+    };
+    Some(OpenError::setting(setting, &format_args!("{host} {what} ({said})")))
+}
+
+/// What the encryption library says when the other side knew it well enough to
+/// take its leave, and when it hung up after the connection was encrypted.
+const TLS_ALERT: &str = "received fatal alert";
+const TLS_HUNG_UP: &str = "without sending TLS close_notify";
+
+/// Whether an answer shows that the server encrypts, although the connection failed.
+pub fn is_encrypting(error: &MongoError) -> bool {
+    let said = error.to_string();
+    said.contains(TLS_ALERT) || said.contains(TLS_HUNG_UP)
+}
+
+fn is_garbled(error: &MongoError) -> bool {
     match error.kind.as_ref() {
-        ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let (setting, what) = if said.contains("NotValidForName") {
-                (URI, "has a certificate for another name")
-            } else if said.contains("peer certificate") {
-                ("storage.mongodb.ssl_ca_certs", "has a certificate that is not trusted")
-            } else if said.contains("alert") {
-                ("storage.mongodb.ssl_certfile", "wants another certificate of this server")
-            } else {
-                (URI, "is no MongoDB server")
-            };
-            Some(OpenError::setting(setting, &format_args!("{host} {what} ({said})")))
-        }
-        ErrorKind::InvalidResponse { .. } | ErrorKind::Bson(_) => {
-            Some(OpenError::setting(URI, &format_args!("{host} is no MongoDB server ({said})")))
-        }
-        _ => None,
+        ErrorKind::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        ErrorKind::InvalidResponse { .. } | ErrorKind::Bson(_) => true,
+        _ => false,
     }
 }
 
 /// Whether the server hung up.
-pub fn is_cut(error: &MongoError) -> bool {
+fn is_cut(error: &MongoError) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error.kind.as_ref() {
         ErrorKind::Io(error) => {

@@ -1,7 +1,10 @@
 //! Transactions: several documents change together, or none does.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use mongodb::ClientSession;
 use mongodb::bson::doc;
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
@@ -71,6 +74,27 @@ pub fn is_lost(fault: &Fault) -> bool {
 
 /// A transaction whose process did not come back for so long is in the way.
 const ABANDONED: Duration = Duration::from_secs(2);
+
+/// Does `work`, which may have to wait for transactions. While that takes long,
+/// those are ended that nobody will end any more.
+pub async fn unhindered<T>(store: &Store, work: impl Future<Output = OpResult<T>>) -> OpResult<T> {
+    let mut work = pin!(work);
+    loop {
+        let clearing = pin!(async {
+            sleep(ABANDONED).await;
+            if store.transactions { end_abandoned(store).await } else { Ok(()) }
+        });
+        match select(work, clearing).await {
+            Either::Left((done, _)) => return done,
+            Either::Right((cleared, waiting)) => {
+                if let Err(fault) = cleared {
+                    tracing::debug!(%fault, "abandoned transactions could not be ended");
+                }
+                work = waiting;
+            }
+        }
+    }
+}
 
 /// Ends transactions of nusku processes that were killed in the midst of one:
 /// left alone, the server would keep others out of their queues for a minute.

@@ -13,6 +13,7 @@
 mod claim_ends;
 mod claims;
 mod concurrency;
+mod crowd;
 mod dead_letters;
 mod delays;
 mod deletes;
@@ -26,6 +27,7 @@ mod store;
 mod volume;
 mod words;
 
+pub use crowd::Crowd;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
     Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::cli::program::{Server, request};
 use crate::dice::Dice;
+use crate::support::mongod::{Databases, shared};
 use ledger::{Batch, Ledger};
 
 const QUEUE: &str = "/v2/queues/crash";
@@ -27,19 +28,39 @@ fn number(variable: &str, usual: u64) -> u64 {
     env::var(variable).map_or(usual, |text| text.parse().expect(variable))
 }
 
+/// Where the server keeps its messages.
+enum Place {
+    Embedded(TempDir),
+    Mongodb(Databases),
+}
+
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let (rounds, seed) = (number("NUSKU_CRASH_ROUNDS", 20), number("NUSKU_CRASH_SEED", 1));
-    let data = tempfile::tempdir().unwrap();
+    kill_again_and_again(&Place::Embedded(tempfile::tempdir().unwrap()), 20);
+}
+
+/// MongoDB goes on; what the server had begun there stays as it is.
+#[test]
+fn what_was_acknowledged_survives_a_kill_on_mongodb() {
+    // The set lives in this runtime.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let databases = runtime.block_on(async { Databases::on(shared::single().await) });
+    kill_again_and_again(&Place::Mongodb(databases), 6);
+}
+
+fn kill_again_and_again(place: &Place, usual: u64) {
+    let (rounds, seed) = (number("NUSKU_CRASH_ROUNDS", usual), number("NUSKU_CRASH_SEED", 1));
     let ledger = Mutex::new(Ledger::default());
     for round in 0..rounds {
         let mut dice = Dice::for_user(seed, usize::try_from(round).unwrap());
-        let server = start(&data);
+        let server = start(place);
         kill_under_load(server, &ledger, &mut dice, round);
-        let report = admin::check(data.path()).unwrap();
-        assert_eq!(report.faults, [""; 0], "round {round}");
+        if let Place::Embedded(data) = place {
+            let report = admin::check(data.path()).unwrap();
+            assert_eq!(report.faults, [""; 0], "round {round}");
+        }
 
-        let server = start(&data);
+        let server = start(place);
         let kept = all_messages(server.address);
         let mut ledger = ledger.lock().unwrap();
         let settled = ledger.settle(&kept);
@@ -51,11 +72,19 @@ fn what_was_acknowledged_survives_a_kill() {
     assert!(posts as u64 >= rounds && deletes as u64 >= rounds, "there was no load");
 }
 
-fn start(data: &TempDir) -> Server {
+fn start(place: &Place) -> Server {
     let mut command = crate::cli::program::nusku(&["serve", "--port", "0", "--log-level", "warn"]);
-    command
-        .args(["--storage", &crate::cli::program::storage(data.path())])
-        .env("NUSKU_TRANSPORT__MAX_MESSAGES_PER_PAGE", "10000");
+    match place {
+        Place::Embedded(data) => {
+            command.args(["--storage", &crate::cli::program::storage(data.path())]);
+        }
+        Place::Mongodb(databases) => {
+            command
+                .args(["--storage", &databases.uri])
+                .env("NUSKU_STORAGE__MONGODB__DATABASE", &databases.prefix);
+        }
+    }
+    command.env("NUSKU_TRANSPORT__MAX_MESSAGES_PER_PAGE", "10000");
     Server::spawn(&mut command)
 }
 

@@ -137,7 +137,11 @@ async fn strike(set: &mut ReplicaSet, blow: Blow, stage: &Stage) {
         Blow::Resign => set.step_down().await,
         Blow::CutOff => set.cut_off(struck, true),
         Blow::Isolate => set.cut_off(struck, false),
-        Blow::Freeze => set.member(struck).freeze(),
+        Blow::Freeze => {
+            // Cut off as well: the others would wait long for its greeting.
+            set.cut_off(struck, true);
+            set.member(struck).freeze();
+        }
         Blow::KillTwo => {
             set.member(struck).kill();
             set.member((struck + 1) % 3).kill();
@@ -151,7 +155,10 @@ async fn strike(set: &mut ReplicaSet, blow: Blow, stage: &Stage) {
         Blow::Kill | Blow::KillTwo => set.member(struck).restart(),
         Blow::Resign => {}
         Blow::CutOff | Blow::Isolate => set.heal(struck),
-        Blow::Freeze => set.member(struck).thaw(),
+        Blow::Freeze => {
+            set.heal(struck);
+            set.member(struck).thaw();
+        }
     }
     set.wait_until_complete().await;
 }

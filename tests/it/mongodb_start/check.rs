@@ -89,7 +89,7 @@ async fn a_sound_database_passes() {
     let before = place.fingerprint().await;
     let text = stdout(&place.check(&[]), 0);
     assert!(text.contains("MongoDB 6.0.5, replica set rs\n"), "{text}");
-    assert!(text.contains(": 2 queues\n") && text.contains("_p1: 2 messages"), "{text}");
+    assert!(text.contains(": 2 queues\n") && text.contains("_p0: 2 messages"), "{text}");
     assert!(text.ends_with("\nNothing stands in the way of nusku.\n"), "{text}");
     assert!(!text.contains("Different"), "{text}");
     assert_eq!(place.fingerprint().await, before);
@@ -183,7 +183,7 @@ async fn what_stands_in_the_way_is_told() {
             message.remove("p_q");
         })
         .await;
-    let strayed = place.put_into(0, "good", 19, |_| {}).await;
+    let strayed = place.put_into(1, "good", 19, |_| {}).await;
     queues.update_one(doc! { "p_q": "p/good" }, doc! { "$set": { "c.v": 20 } }).await.unwrap();
     let catalogue = place.client.database(&place.databases.prefix).collection("catalogue");
     catalogue.insert_one(doc! { "p_q": "p/pooled", "s": "pool" }).await.unwrap();

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::contract::{
-    Embedded, Harness, Model, Store, bodies, client, everything, key, order, plain,
+    Crowd, Embedded, Harness, Model, Mongodb, Store, bodies, client, everything, key, order, plain,
 };
 use crate::dice::Dice;
 use checker::{Ledger, Sight};
@@ -237,4 +237,10 @@ async fn every_message_is_seen_once_in_one_order_on_the_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_is_seen_once_in_one_order_on_the_embedded_store() {
     observe(Embedded::fresh()).await;
+}
+
+/// Three processes on one database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_message_is_seen_once_in_one_order_by_several_processes_on_mongodb() {
+    observe(Crowd { harness: Mongodb::on_one_member(), size: 3 }).await;
 }

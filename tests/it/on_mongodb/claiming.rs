@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, doc};
-use nusku::model::{Claim, ClaimOrder, MessageId};
+use nusku::model::{Claim, ClaimId, ClaimOrder, MessageId};
 use nusku::storage::mongodb::MongodbDriver;
 use nusku::storage::{ClaimController, DataDriver, Error, MessageController};
 
@@ -83,14 +84,33 @@ async fn a_claim_of_one_process_is_honoured_by_the_other() {
     assert_eq!((bodies(&left.messages), left.ttl), (vec!["1".to_owned()], 300));
 }
 
+/// A process that was killed while it changed a message leaves a transaction
+/// that the server would end after a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_a_killed_process_was_at_is_handed_out() {
+    let scene = Scene::new().await;
+    let driver = scene.driver().await;
+    let posted = post(&driver, 2).await;
+    let mut dead = scene.client.start_session().await.unwrap();
+    dead.start_transaction().await.unwrap();
+    let first = doc! { "_id": ObjectId::from_bytes(posted[0].bytes()) };
+    scene.messages().delete_one(first).session(&mut dead).await.unwrap();
+
+    let began = Instant::now();
+    let claim = claim(&driver, &order(2)).await.unwrap();
+
+    assert_eq!(bodies(&claim.messages), ["0", "1"]);
+    assert!(began.elapsed().as_secs() < 30, "the server's own minute was waited for");
+    assert!(dead.commit_transaction().await.is_err());
+}
+
 /// Deletions that go together are judged one by one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_crowd_of_deletions_everybody_hears_of_their_own() {
     let scene = Scene::new().await;
     let driver = scene.driver().await;
     let posted = post(&driver, 40).await;
-    let (mine, other) = (claim(&driver, &order(20)).await.unwrap().id, ObjectId::new());
-    let other = nusku::model::ClaimId::from_bytes(other.bytes());
+    let (mine, other) = (claim(&driver, &order(20)).await.unwrap().id, ClaimId::from_parts(1, 1));
     let delete = |number: usize, claim| {
         let (driver, id) = (Arc::clone(&driver), posted[number]);
         tokio::spawn(async move { driver.delete(&key("q"), id, claim, START).await })

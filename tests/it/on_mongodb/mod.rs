@@ -22,14 +22,23 @@ use nusku::storage::mongodb::MongodbDriver;
 
 use crate::contract::key;
 use crate::support::START;
-use crate::support::mongod::{Databases, shared};
+use crate::support::mongod::{Databases, Mongod, shared};
 
 /// A database with the queue `q` of project `p`, in which a test meddles.
 struct Scene {
-    databases: Databases,
+    uri: String,
     settings: MongodbSettings,
     /// As another program connects that calls itself nusku.
     client: Client,
+    /// What has to be cleared away in the end.
+    _place: Place,
+}
+
+enum Place {
+    /// Databases on a replica set that others use too.
+    Shared { _databases: Databases },
+    /// A server that belongs to no replica set, and has no transactions.
+    Alone { _server: Mongod },
 }
 
 impl Scene {
@@ -40,16 +49,30 @@ impl Scene {
     /// In the databases of that driver of Zaqar's.
     async fn with(driver: MongodbDriverName, hold_back: u32) -> Self {
         let databases = Databases::on(shared::single().await);
-        let settings = MongodbSettings {
-            database: databases.prefix.clone(),
-            driver,
-            hold_back,
-            ..Settings::defaults().unwrap().storage.mongodb
-        };
-        let mut options = ClientOptions::parse(&databases.uri).await.unwrap();
+        let (uri, prefix) = (databases.uri.clone(), databases.prefix.clone());
+        let place = Place::Shared { _databases: databases };
+        Self::at(uri, prefix, place, (driver, hold_back)).await
+    }
+
+    async fn on_a_lone_server() -> Self {
+        let server = Mongod::start(None);
+        let uri = format!("mongodb://127.0.0.1:{}/", server.port());
+        let place = Place::Alone { _server: server };
+        Self::at(uri, "alone".to_owned(), place, (MongodbDriverName::Fifo, 0)).await
+    }
+
+    async fn at(
+        uri: String,
+        database: String,
+        place: Place,
+        (driver, hold_back): (MongodbDriverName, u32),
+    ) -> Self {
+        let defaults = Settings::defaults().unwrap().storage.mongodb;
+        let settings = MongodbSettings { database, driver, hold_back, ..defaults };
+        let mut options = ClientOptions::parse(&uri).await.unwrap();
         options.app_name = Some("nusku".to_owned());
         let client = Client::with_options(options).unwrap();
-        let scene = Self { databases, settings, client };
+        let scene = Self { uri, settings, client, _place: place };
         let driver = scene.driver().await;
         QueueController::create(&*driver, &key("q"), &Metadata::default()).await.unwrap();
         scene
@@ -57,7 +80,7 @@ impl Scene {
 
     /// One more driver on the database, as another process would have.
     async fn driver(&self) -> Arc<MongodbDriver> {
-        MongodbDriver::open(&self.databases.uri, &self.settings).await.unwrap()
+        MongodbDriver::open(&self.uri, &self.settings).await.unwrap()
     }
 
     fn queues(&self) -> Collection<Document> {
@@ -66,15 +89,20 @@ impl Scene {
 
     /// A collection beside the records of the queues.
     fn records(&self, name: &str) -> Collection<Document> {
-        let database = format!("{}_queues", self.databases.prefix);
+        let database = format!("{}_queues", self.settings.database);
         self.client.database(&database).collection(name)
     }
 
     /// The messages of the queue `q` of project `p`.
     fn messages(&self) -> Collection<Document> {
-        let fifo = if self.settings.driver == MongodbDriverName::Fifo { "fifo_" } else { "" };
         // crc32("pq") is 1239689891, an odd number.
-        let name = format!("{}_messages_{fifo}p1", self.databases.prefix);
+        self.collection(1)
+    }
+
+    /// The messages of a partition.
+    fn collection(&self, partition: u32) -> Collection<Document> {
+        let fifo = if self.settings.driver == MongodbDriverName::Fifo { "fifo_" } else { "" };
+        let name = format!("{}_messages_{fifo}p{partition}", self.settings.database);
         self.client.database(&name).collection("messages")
     }
 }

@@ -16,7 +16,7 @@ use nusku::storage::Storage;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use tokio::runtime::Runtime;
 
-use crate::contract::{Embedded, Harness, Model};
+use crate::contract::{Embedded, Harness, Model, Mongodb};
 use crate::model::ModelDriver;
 use lockstep::Lockstep;
 use steps::Step;
@@ -69,6 +69,15 @@ fn assert_same_as_the_model<H: Harness + 'static>(fresh: impl Fn() -> H) {
 #[test]
 fn the_embedded_store_behaves_as_the_model() {
     assert_same_as_the_model(Embedded::fresh);
+}
+
+/// Fewer histories: each step costs a round trip.
+#[test]
+fn the_mongodb_store_behaves_as_the_model() {
+    let cases = number("NUSKU_PROPERTY_CASES").map_or(CASES / 6, |it| u32::try_from(it).unwrap());
+    if let Some((history, difference)) = find_difference(cases, Mongodb::on_one_member) {
+        panic!("after {history:#?}\n{difference}");
+    }
 }
 
 #[test]
