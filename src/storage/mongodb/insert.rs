@@ -15,19 +15,20 @@ pub async fn insert(
     documents: &[RawDocumentBuf],
 ) -> OpResult<()> {
     let mut array = RawArrayBuf::new();
-    documents.iter().for_each(|document| array.push(document.as_ref()));
+    for document in documents {
+        array.push(document.as_ref());
+    }
     let mut command = rawdoc! {
         "insert": "messages",
         "ordered": true,
         "bypassDocumentValidation": true,
         "documents": array,
     };
-    let reply = match session {
-        Some(session) => partition.database.run_raw_command(command).session(session).await?,
-        None => {
-            command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true });
-            partition.database.run_raw_command(command).await?
-        }
+    let reply = if let Some(session) = session {
+        partition.database.run_raw_command(command).session(session).await?
+    } else {
+        command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true });
+        partition.database.run_raw_command(command).await?
     };
     check_reply(&reply)
 }
