@@ -17,16 +17,21 @@ use crate::storage::{DataDriver, Result};
 pub fn start(driver: Arc<dyn DataDriver>, clock: Clock, interval: Duration) -> Task {
     Task::start(|mut stopping| async move {
         let mut pause = random_part(interval);
+        let mut failed = false;
         loop {
             stopping.pause(pause).await;
             if stopping.now() {
                 return;
             }
-            match round(driver.as_ref(), &clock, &stopping).await {
+            let collected = round(driver.as_ref(), &clock, &stopping).await;
+            match &collected {
                 Ok(0) => {}
                 Ok(messages) => tracing::debug!(messages, "garbage was collected"),
+                // A store that is away for a while is told of once.
+                Err(error) if failed => tracing::debug!(%error, "garbage waits to be collected"),
                 Err(error) => tracing::warn!(%error, "garbage could not be collected"),
             }
+            failed = collected.is_err();
             pause = interval;
         }
     })
