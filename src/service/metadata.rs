@@ -103,6 +103,19 @@ pub(super) fn validate(metadata: &Metadata, limits: &Limits) -> Result<(), Strin
     retry_policy::validate(entries.get(RETRY_POLICY).unwrap_or(&Value::Null))
 }
 
+/// The metadata to store. What makes a dead letter rule is left out if its value
+/// says "none" in so many words: Zaqar, which may serve the same queue, asks only
+/// whether the keys are there, and then fails to claim from the queue, or moves
+/// messages to where nobody finds them.
+pub(super) fn to_store(mut metadata: Metadata) -> Metadata {
+    metadata.entries_mut().retain(|key, value| match key.as_str() {
+        MAX_CLAIM_COUNT => !is_falsy(value) || integer(value).is_some(),
+        DEAD_LETTER_QUEUE => !is_falsy(value),
+        _ => true,
+    });
+    metadata
+}
+
 /// An integer of `min..=max`. Python's empty things, which Zaqar stumbles over
 /// here, are of the wrong type; its other falsy values count as 0.
 fn ranged(

@@ -67,6 +67,7 @@ impl Service {
     /// [`Error::InvalidRequest`] for a reserved key that breaks its rule.
     pub async fn create_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> {
         metadata::validate(&metadata, &self.limits).map_err(Error::InvalidRequest)?;
+        let metadata = metadata::to_store(metadata);
         Ok(self.storage.control.queues().create(queue, &metadata).await?)
     }
 
@@ -112,12 +113,16 @@ impl Service {
             apply(change, updated.entries_mut())?;
         }
         metadata::validate(&updated, &self.limits).map_err(Error::InvalidBody)?;
-        if updated != *stored {
-            // Zaqar measures the request only, so that a queue's metadata can
-            // grow without end, a change at a time.
-            if updated.to_text().len() as u64 > self.limits.max_queue_metadata {
-                return Err(Error::InvalidBody(self.metadata_too_large()));
-            }
+        let updated = metadata::to_store(updated);
+        // Zaqar measures the request only, so that a queue's metadata can grow
+        // without end, a change at a time.
+        let is_too_large = updated.to_text().len() as u64 > self.limits.max_queue_metadata;
+        if is_too_large && updated != *stored {
+            return Err(Error::InvalidBody(self.metadata_too_large()));
+        }
+        // Also if they came to nothing: what the store remembers of the queue may
+        // be older than what somebody else has made of it.
+        if !changes.is_empty() {
             queues.set_metadata(queue, &stored, &updated).await?;
         }
         Ok(metadata::shown(Some(&updated), &self.limits))

@@ -110,6 +110,9 @@ def patching(scene):
         who.patch("orders", ("add", "turn", turn))
         scene.learns(other, lambda it: it.metadata("orders").get("turn"), turn, f"turn {turn}")
     check.equal(scene.records.queue("orders")["m"]["n"], 2**40, "no patch undoes another's")
+    for who, turn in ((b, 7), (a, 8), (b, 7)):
+        who.patch("orders", ("add", "turn", turn))
+    check.equal(scene.records.queue("orders")["m"]["turn"], 7, "a patch counts, whatever b knew")
     a.patch("orders", ("replace", "_default_message_ttl", 60))
     ttl = "_default_message_ttl"
     scene.learns(b, lambda who: who.metadata("orders")[ttl], 60, "the queue's ttl")

@@ -91,8 +91,27 @@ async fn reserved_keys_are_always_there() {
     ] {
         let (updated, stored) = update(vec![remove(key), replace(key, json!(null))]).await;
         assert!(updated.is_ok(), "{key}");
-        assert_eq!(stored, json!({"a": 1, "b": 2, "c": 3, key: null}));
+        let mut expected = json!({"a": 1, "b": 2, "c": 3, key: null});
+        if ["_dead_letter_queue", "_max_claim_count"].contains(&key) {
+            expected.as_object_mut().unwrap().shift_remove(key);
+        }
+        assert_eq!(stored, expected);
     }
+}
+
+#[tokio::test]
+async fn no_dead_letter_rule_is_stored_that_is_none() {
+    for none in [json!(null), json!(""), json!([]), json!({})] {
+        let rule = json!({"_max_claim_count": none, "_dead_letter_queue": none, "own": none});
+        let (service, fake) = service();
+        assert_eq!(service.create_queue(&queue("q"), metadata(rule)).await, Ok(true));
+        assert_eq!(fake.stored(&queue("q")), Some(json!({"own": none})));
+    }
+    // Zero is a number: the first claim finds nothing but dead letters.
+    let zero = json!({"_max_claim_count": 0, "_dead_letter_queue": "dead"});
+    let (service, fake) = service();
+    assert_eq!(service.create_queue(&queue("q"), metadata(zero.clone())).await, Ok(true));
+    assert_eq!(fake.stored(&queue("q")), Some(zero));
 }
 
 #[tokio::test]
@@ -137,12 +156,22 @@ async fn metadata_cannot_grow_beyond_its_limit_by_small_changes() {
 async fn no_changes_change_nothing() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"a": 1}));
-    fake.changes.store(u32::MAX, Ordering::SeqCst);
-    for changes in [vec![], vec![add("a", json!(1))]] {
+    for changes in [vec![add("a", json!(1))], vec![]] {
         let updated = service.update_queue(&queue("q"), changes).await;
         assert_eq!(updated, Ok(as_shown(json!({"a": 1}))));
+        assert_eq!(fake.stored(&queue("q")), Some(json!({"a": 1})));
+        // The second time round nobody asks the store.
+        fake.changes.store(u32::MAX, Ordering::SeqCst);
     }
-    assert_eq!(fake.stored(&queue("q")), Some(json!({"a": 1})));
+}
+
+#[tokio::test]
+async fn a_change_to_what_is_there_is_made_if_somebody_else_changes_it() {
+    let (service, fake) = service();
+    fake.put_queue(&queue("q"), json!({"a": 1}));
+    fake.changes.store(1, Ordering::SeqCst);
+    let updated = service.update_queue(&queue("q"), vec![add("a", json!(1))]).await;
+    assert_eq!(updated, Ok(as_shown(json!({"a": 1, "changes": 1}))));
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn run(
         // It is the commit that waits for a majority.
         database.run_command(command).session(session).await?
     } else {
-        command.insert("writeConcern", doc! { "w": "majority" });
+        command.insert("writeConcern", doc! { "w": "majority", "j": true });
         let done = async { Ok(database.run_command(command).await?) };
         transaction::unhindered(store, done).await?
     };

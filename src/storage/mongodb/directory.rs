@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mongodb::bson::{Document, doc};
 
 use super::error::OpResult;
-use super::layout::{index, unscoped};
+use super::layout::{index, spelled, unscoped};
 use super::queues::metadata_of;
 use super::store::Store;
 use crate::model::{ProjectId, QueueFilter, QueueRecord};
@@ -22,12 +22,12 @@ pub async fn list(
     let most = filter.limit as usize;
     let drops = filter.name_contains.is_some() || !filter.metadata.is_empty();
     let chunk = if drops { filter.limit.max(CHUNK) } else { filter.limit };
-    let mut behind = format!("{project}/{}", filter.marker.as_deref().unwrap_or(""));
+    let mut behind = format!("{}/{}", spelled(project), filter.marker.as_deref().unwrap_or(""));
     let mut found = Vec::new();
     while found.len() < most {
         let mut records = store
             .queues
-            .find(doc! { "p_q": names_behind(project, &behind) })
+            .find(doc! { "p_q": names_behind(&spelled(project), &behind) })
             .sort(doc! { "p_q": 1 })
             .projection(doc! { "_id": 0, "p_q": 1, "m": 1 })
             .limit(i64::from(chunk))
@@ -55,16 +55,17 @@ pub async fn list(
 
 /// How many queues the project has.
 pub async fn count(store: &Store, project: &ProjectId) -> OpResult<u64> {
-    let mut names = names_behind(project, &format!("{project}/"));
-    let legal = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(project.as_str()));
+    let project = spelled(project);
+    let mut names = names_behind(&project, &format!("{project}/"));
+    let legal = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(&project));
     names.insert("$regex", legal);
     Ok(store.queues.count_documents(doc! { "p_q": names }).hint(index("p_q_1")).await?)
 }
 
 /// Scoped names behind `behind` that begin with `project/`: in byte order the
 /// digit `0` follows the slash. Queues of a project `project/more` are among
-/// them.
-fn names_behind(project: &ProjectId, behind: &str) -> Document {
+/// them. The project is spelled as in documents.
+fn names_behind(project: &str, behind: &str) -> Document {
     doc! { "$gt": behind, "$lt": format!("{project}0") }
 }
 

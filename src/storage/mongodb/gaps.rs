@@ -22,7 +22,8 @@ use super::document::integer;
 use super::error::OpResult;
 use super::layout::{Layout, index};
 use super::store::{QueueEntry, Store};
-use crate::model::{MessageId, Timestamp};
+use super::walk::first_id;
+use crate::model::Timestamp;
 
 /// Most queues remembered.
 const QUEUES_MAX: usize = 100_000;
@@ -151,8 +152,7 @@ async fn newest_old(
     now: Timestamp,
 ) -> OpResult<Option<i64>> {
     let moment = now.seconds() - i64::from(patience);
-    let seconds = u32::try_from(moment.saturating_add(1).max(0)).unwrap_or(u32::MAX);
-    let newer = ObjectId::from_bytes(MessageId::from_parts(seconds, 0).bytes());
+    let newer = first_id(Timestamp::from_seconds(moment).plus(1));
     let message = store.partitions[queue.partition]
         .settled
         .find_one(doc! {

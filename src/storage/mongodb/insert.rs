@@ -27,7 +27,7 @@ pub async fn insert(
     let reply = if let Some(session) = session {
         partition.database.run_raw_command(command).session(session).await?
     } else {
-        command.append(cstr!("writeConcern"), rawdoc! { "w": "majority" });
+        command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true });
         partition.database.run_raw_command(command).await?
     };
     check_reply(&reply)

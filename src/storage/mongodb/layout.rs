@@ -57,18 +57,31 @@ pub fn queue_database(database: &str) -> String {
     format!("{database}_queues")
 }
 
+/// The project as documents spell it. Zaqar gets headers from its web server
+/// with every byte a character, and leaves it at that: `zoë` becomes `zoÃ«`.
+#[must_use]
+pub fn spelled(project: &ProjectId) -> String {
+    project.as_str().bytes().map(char::from).collect()
+}
+
+/// The project that is spelled like this; `None` if there is none.
+fn read(spelled: &str) -> Option<ProjectId> {
+    let bytes: Result<Vec<u8>, _> = spelled.chars().map(u8::try_from).collect();
+    String::from_utf8(bytes.ok()?).ok().map(|text| ProjectId::new(&text))
+}
+
 /// `p_q`: the name of a queue in every document, `project/queue`.
 #[must_use]
 pub fn scoped(queue: &QueueKey) -> String {
-    queue.to_string()
+    format!("{}/{}", spelled(&queue.project), queue.name)
 }
 
-/// The queue with that scoped name; `None` if its name is not a legal one. A
-/// project may contain slashes, a queue may not: the last one divides.
+/// The queue with that scoped name; `None` if there can be none. A project may
+/// contain slashes, a queue may not: the last one divides.
 #[must_use]
 pub fn unscoped(p_q: &str) -> Option<QueueKey> {
     let (project, name) = p_q.rsplit_once('/')?;
-    Some(QueueKey { project: ProjectId::new(project), name: QueueName::parse(name)? })
+    Some(QueueKey { project: read(project)?, name: QueueName::parse(name)? })
 }
 
 /// The partition of a queue, of `partitions`: Zaqar's CRC-32 of the project and
@@ -76,7 +89,7 @@ pub fn unscoped(p_q: &str) -> Option<QueueKey> {
 #[must_use]
 pub fn partition(queue: &QueueKey, partitions: u32) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(queue.project.as_str().as_bytes());
+    crc.update(spelled(&queue.project).as_bytes());
     crc.update(queue.name.as_str().as_bytes());
     crc.finalize() % partitions.max(1)
 }
@@ -98,7 +111,7 @@ mod tests {
             ("acme", "invoices", 0, 2, 2),
             ("518b51ea133c4facadae42c328d6b77b", "demo", 1, 1, 1),
             ("p1", "q", 0, 2, 0),
-            ("zoë", "caf", 1, 1, 3),
+            ("zoë", "caf", 1, 3, 3),
         ] {
             let queue = key(project, name);
             let found = [2, 4, 10].map(|partitions| partition(&queue, partitions));
@@ -112,6 +125,8 @@ mod tests {
             let queue = key(project, "q-1");
             assert_eq!(unscoped(&scoped(&queue)), Some(queue), "{project}");
         }
+        assert_eq!(scoped(&key("zoë", "q")), "zoÃ«/q", "as Zaqar writes it");
+        assert_eq!(unscoped("zoë/q"), None);
         assert_eq!(unscoped("acme"), None);
         assert_eq!(unscoped("acme/"), None);
     }

@@ -1,17 +1,15 @@
 //! Reading messages: pages, single ones, counts.
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 
-use super::document::{Stored, date, integer};
+use super::document::{date, integer};
 use super::error::OpResult;
 use super::layout::index;
-use super::store::{Documents, Partition, QueueEntry, Store};
+use super::store::{Partition, QueueEntry, Store};
+use super::walk::{Walk, first_id};
 use super::{counter, gaps, heads, ids};
-use crate::model::{
-    ClientId, ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp,
-};
+use crate::model::{ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp};
 
 /// See [`crate::storage::MessageController::list`].
 pub async fn page(
@@ -26,9 +24,9 @@ pub async fn page(
     loop {
         let left = query.limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
         let stretch = gaps::stretch(store, queue, from, left, now).await?;
-        let filter = shown(queue, query, doc! { "$gte": from, "$lt": stretch.end }, now);
+        let walk = walk(queue, query, doc! { "$gte": from, "$lt": stretch.end }, now);
         let messages = &store.partitions[queue.partition].settled;
-        found.extend(walk(store, messages, filter, Order::Ascending, left).await?);
+        found.extend(walk.read(store, messages, left).await?);
         if !stretch.more || found.len() >= query.limit as usize {
             return Ok(found.into_iter().map(|stored| stored.message).collect());
         }
@@ -36,108 +34,18 @@ pub async fn page(
     }
 }
 
-/// What a listing shows of the messages with these markers.
-fn shown(queue: &QueueEntry, query: &ListQuery, markers: Document, now: Timestamp) -> Document {
-    let mut filter = living(queue, markers, now);
-    let mut conditions = Vec::new();
+fn walk(queue: &QueueEntry, query: &ListQuery, markers: Document, now: Timestamp) -> Walk {
+    let mut walk = Walk::over(queue, markers, now);
     if let Some(client) = &query.without {
-        conditions.push(doc! { "u": { "$ne": poster(client) } });
+        walk = walk.without(client);
     }
     if !query.include_claimed {
-        conditions.push(free(now));
+        walk = walk.only_free();
     }
     if !query.include_delayed {
-        conditions.push(ready(now));
+        walk = walk.only_ready();
     }
-    if !conditions.is_empty() {
-        filter.insert("$and", conditions);
-    }
-    filter
-}
-
-/// Messages of the queue with these markers that have not expired.
-fn living(queue: &QueueEntry, markers: Document, now: Timestamp) -> Document {
-    doc! { "p_q": &queue.p_q, "tx": null, "k": markers, "e": { "$gt": date(now) } }
-}
-
-/// No live claim holds it. A message that was never claimed tells by `c.e` when
-/// it was posted, which lies ahead if another server's clock is ahead of ours:
-/// whoever left it out would never see it, if others behind it are shown.
-fn free(now: Timestamp) -> Document {
-    doc! { "$or": [{ "c.e": { "$lte": now.seconds() } }, { "c.id": null }] }
-}
-
-/// Its delay is over, or it never had one: for the same reason, `d` is not only
-/// compared with our clock but with the moment of the post, which the id tells.
-fn ready(now: Timestamp) -> Document {
-    let posted = doc! { "$convert": { "input": "$_id", "to": "date", "onError": null } };
-    let posted = doc! { "$divide": [{ "$toLong": posted }, 1000] };
-    doc! { "$or": [
-        { "d": { "$lte": now.seconds() } },
-        { "d": { "$exists": false } },
-        { "$expr": { "$lte": ["$d", posted] } },
-    ] }
-}
-
-/// Who posted a message, as its `u` has it.
-fn poster(client: &ClientId) -> Bson {
-    match client {
-        ClientId::Uuid(uuid) => {
-            let bytes = uuid.as_bytes().to_vec();
-            Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes })
-        }
-        ClientId::Name(name) => Bson::String(name.to_string()),
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Ascending,
-    Descending,
-}
-
-/// Up to `limit` messages in the order of their markers. Documents that are
-/// none are stepped over: if there are fewer, there are no more.
-async fn walk(
-    store: &Store,
-    messages: &Documents,
-    mut filter: Document,
-    order: Order,
-    limit: u32,
-) -> OpResult<Vec<Stored>> {
-    let limit = limit as usize;
-    let mut found = Vec::new();
-    while found.len() < limit {
-        let wanted = limit - found.len();
-        // One more than the limit, and the server need not keep a cursor.
-        let batch = u32::try_from(wanted.saturating_add(1)).unwrap_or(u32::MAX);
-        let mut cursor = messages
-            .find(filter.clone())
-            .hint(index("active"))
-            .sort(doc! { "k": if order == Order::Ascending { 1 } else { -1 } })
-            .limit(i64::from(batch) - 1)
-            .batch_size(batch)
-            .await?;
-        let (mut seen, mut last) = (0, Bson::Null);
-        while cursor.advance().await? {
-            let document = cursor.current();
-            seen += 1;
-            if seen == wanted
-                && let Some(marker) = document.get("k")?
-            {
-                last = marker.try_into()?;
-            }
-            found.extend(store.decode(document));
-        }
-        if seen < wanted {
-            break;
-        }
-        if let Ok(markers) = filter.get_document_mut("k") {
-            markers.remove(if order == Order::Ascending { "$gte" } else { "$lte" });
-            markers.insert(if order == Order::Ascending { "$gt" } else { "$lt" }, last);
-        }
-    }
-    Ok(found)
+    walk
 }
 
 /// The place a marker names: that of the last message before the page. `None`
@@ -172,10 +80,9 @@ async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<
     if let Some(marker) = ids::marker(id, newest).and_then(|marker| i64::try_from(marker).ok()) {
         return Ok(marker);
     }
-    let (second, _) = id.parts();
-    let second = ObjectId::from_bytes(MessageId::from_parts(second, 0).bytes());
+    let second = Timestamp::from_seconds(i64::from(id.parts().0));
     let earlier = messages
-        .find_one(doc! { "p_q": &queue.p_q, "_id": { "$lt": second } })
+        .find_one(doc! { "p_q": &queue.p_q, "_id": { "$lt": first_id(second) } })
         .sort(doc! { "k": -1 })
         .hint(index("active"))
         .projection(doc! { "_id": 0, "k": 1 })
@@ -209,12 +116,13 @@ pub async fn by_ids(
 pub async fn stats(store: &Store, queue: &QueueEntry, now: Timestamp) -> OpResult<Stats> {
     let partition = &store.partitions[queue.partition];
     let first = heads::first(store, queue).await?;
+    let all_of = || Walk::over(queue, doc! { "$gte": first }, now).only_ready();
     let (all, dead, claimed, oldest, newest) = tokio::try_join!(
         all(partition, queue, first),
         dead(partition, queue, first, now),
         claimed(partition, queue, first, now),
-        end(store, queue, first, now, Order::Ascending),
-        end(store, queue, first, now, Order::Descending),
+        end(store, partition, all_of()),
+        end(store, partition, all_of().backward()),
     )?;
     Ok(Stats { claimed, free: all.saturating_sub(dead + claimed), oldest, newest })
 }
@@ -248,27 +156,22 @@ async fn claimed(
     first: i64,
     now: Timestamp,
 ) -> OpResult<u64> {
-    let mut held = living(queue, doc! { "$gte": first }, now);
-    held.insert("c.id", doc! { "$ne": null });
-    held.insert("c.e", doc! { "$gt": now.seconds() });
+    let held = doc! {
+        "p_q": &queue.p_q,
+        "c.id": { "$ne": null },
+        "k": { "$gte": first },
+        "c.e": { "$gt": now.seconds() },
+        "e": { "$gt": date(now) },
+    };
     Ok(partition.messages.count_documents(held).hint(index("claimed")).await?)
 }
 
-/// The first or the last message that can be seen.
-async fn end(
-    store: &Store,
-    queue: &QueueEntry,
-    first: i64,
-    now: Timestamp,
-    order: Order,
-) -> OpResult<Option<MessageHead>> {
-    let mut filter = living(queue, doc! { "$gte": first }, now);
-    filter.extend(ready(now));
-    let messages = &store.partitions[queue.partition].messages;
-    let found = walk(store, messages, filter, order, 1).await?.pop();
-    Ok(found.map(|Stored { message, .. }| MessageHead {
-        id: message.id,
-        created: message.created,
-        claim: message.claim,
+/// The first message of a walk.
+async fn end(store: &Store, partition: &Partition, walk: Walk) -> OpResult<Option<MessageHead>> {
+    let found = walk.read(store, &partition.settled, 1).await?.pop();
+    Ok(found.map(|stored| MessageHead {
+        id: stored.message.id,
+        created: stored.message.created,
+        claim: stored.message.claim,
     }))
 }

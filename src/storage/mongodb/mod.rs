@@ -11,7 +11,7 @@
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
 //!   becomes of claims; `deletes`, `removal`: messages go; `command`: several
-//!   changes at once; `listing`, `heads`, `gaps`: what reads;
+//!   changes at once; `listing`, `walk`, `heads`, `gaps`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
 //!   background; `inspect`: a look from outside.
@@ -56,6 +56,7 @@ mod store;
 mod take;
 mod topology;
 mod transaction;
+mod walk;
 mod wire;
 
 use std::future::Future;

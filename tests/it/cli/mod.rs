@@ -118,6 +118,26 @@ fn shows_the_settings_in_force_and_takes_them_back() {
 }
 
 #[test]
+fn a_password_is_shown_only_on_request() {
+    let uri = "mongodb://me:open-sesame@127.0.0.1:1/?tls=true";
+    let mut all = vec!["config", "show", "--storage", uri];
+    let shown = stdout(&run(&all), 0);
+    assert!(shown.contains("uri = \"mongodb://me:***@127.0.0.1:1/?tls=true\""), "{shown}");
+    all.push("--reveal-secrets");
+    assert!(stdout(&run(&all), 0).contains(&format!("uri = \"{uri}\"")));
+
+    let looked = refusal(&run(&["store", "inspect", "--storage", uri]));
+    assert!(looked.contains("me:***@") && !looked.contains("sesame"), "{looked}");
+    // It starts although nobody is there, and says where it will find them.
+    let server =
+        Server::spawn(&mut nusku(&["--port", "0", "--storage", &uri.replace("tls", "ssl")]));
+    assert!(server.greeting[1].contains("mongodb://me:***@127.0.0.1:1/"), "{:?}", server.greeting);
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(log.contains("out of reach") && !log.contains("sesame"), "{log}");
+}
+
+#[test]
 fn both_spellings_of_admin_mode_are_the_same() {
     for flag in ["--admin_mode", "--admin-mode"] {
         assert!(stdout(&run(&["config", "show", flag]), 0).contains("admin_mode = true"));
