@@ -1,16 +1,13 @@
 //! Finding messages that can be handed out.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use mongodb::bson::{Bson, Document, RawDocument, doc};
-use mongodb::options::Hint;
 
 use super::document::{Stored, date};
 use super::error::OpResult;
+use super::floors::{Floor, Floors, View};
 use super::heads;
+use super::layout::index;
 use super::store::{QueueEntry, Store};
-use crate::model::Timestamp;
 
 /// The most messages that are looked for at a time.
 pub const MOST_CANDIDATES: usize = 1000;
@@ -21,84 +18,6 @@ const SMALL_GAP: i64 = 256;
 /// Markers that no two searches of a second pass over: what another process
 /// releases there may have to wait so long.
 const LONG_WAY: i64 = 10_000;
-
-/// What is free, as somebody sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
-    /// When.
-    pub now: Timestamp,
-    /// Also messages whose delay has not passed.
-    pub include_delayed: bool,
-}
-
-/// Up to where this process has handed everything out, by queue.
-///
-/// It keeps searches from passing again and again over what was just claimed
-/// and deleted. What it says is a hint: within the same second a claim ends
-/// early only if somebody releases it. So it is dropped when the second is over
-/// and when this process frees something; and who finds too little behind a
-/// floor looks below it too, unless that is a long way.
-#[derive(Debug, Default)]
-pub struct Floors(Mutex<Second>);
-
-/// The floors of one second.
-#[derive(Debug, Default)]
-struct Second {
-    now: Timestamp,
-    floors: HashMap<String, Floor>,
-    /// How often something was freed.
-    freed: u64,
-}
-
-/// What was learnt of one queue.
-#[derive(Clone, Copy, Debug)]
-struct Floor {
-    view: View,
-    /// Nothing that is free has a smaller marker.
-    marker: i64,
-    /// Whether that is to be relied upon: another process may free something.
-    firm: bool,
-}
-
-impl Floors {
-    /// The most queues remembered; beyond that all are forgotten.
-    const MOST: usize = 10_000;
-
-    fn with<T>(&self, work: impl FnOnce(&mut Second) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// How often something was freed: what a search finds is old if this changed.
-    fn freed(&self) -> u64 {
-        self.with(|second| second.freed)
-    }
-
-    fn get(&self, queue: &QueueEntry, view: View) -> Option<Floor> {
-        self.with(|second| second.floors.get(&queue.p_q).copied().filter(|it| it.view == view))
-    }
-
-    /// Notes what was learnt, if nothing was freed since `freed`.
-    fn raise(&self, queue: &QueueEntry, floor: Floor, freed: u64) {
-        self.with(|second| {
-            if second.freed != freed {
-                return;
-            }
-            if second.now != floor.view.now || second.floors.len() >= Self::MOST {
-                second.floors.clear();
-                second.now = floor.view.now;
-            }
-            second.floors.insert(queue.p_q.clone(), floor);
-        });
-    }
-
-    /// Notes that something may have become free anywhere in the queue.
-    pub fn forget(&self, queue: &QueueEntry) {
-        self.with(|second| {
-            second.freed += 1;
-            second.floors.remove(&queue.p_q);
-        });
-    }
-}
 
 /// What a search came to.
 #[derive(Debug, Default)]
@@ -201,7 +120,7 @@ impl Search<'_> {
             .messages
             .find(self.filter(bounds))
             .sort(doc! { "k": 1 })
-            .hint(Hint::Name("active".to_owned()))
+            .hint(index("active"))
             .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
             .batch_size(u32::try_from(wanted).unwrap_or(u32::MAX))
             .await?;

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::Hint;
 
 use super::command;
 use super::document::{Stored, date, int};
 use super::error::OpResult;
 use super::hand_out::Order;
+use super::layout::index;
 use super::store::{QueueEntry, Store};
 use super::take::life_of;
 use super::{MongodbDriver, ids};
@@ -41,7 +41,7 @@ async fn find(
         .messages
         .find(held(queue, id, now))
         .sort(doc! { "k": 1 })
-        .hint(Hint::Name("claimed".to_owned()))
+        .hint(index("claimed"))
         .await?;
     let mut messages: Vec<Stored> = Vec::new();
     while cursor.advance().await? {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
-use mongodb::options::Hint;
 
 use super::error::{Fault, OpResult};
 use super::hand_out::Order;
+use super::layout::index;
 use super::removal::{Holder, Removal, Right, holders};
 use super::store::{QueueEntry, Store};
 use super::{Engine, claims, command, ids, transaction};
@@ -136,7 +136,7 @@ async fn newest(store: &Store, queue: &QueueEntry) -> OpResult<Option<i64>> {
         .find(doc! { "p_q": &queue.p_q })
         .projection(doc! { "_id": 0, "k": 1 })
         .sort(doc! { "k": -1 })
-        .hint(Hint::Name("active".to_owned()))
+        .hint(index("active"))
         .limit(1)
         .await?;
     Ok(if cursor.advance().await? { super::document::integer(cursor.current(), "k") } else { None })
@@ -157,7 +157,7 @@ async fn purge_slice(
         .find(doc! { "p_q": &queue.p_q, "k": { "$gte": from, "$lte": to }, "c.e": free.clone() })
         .projection(doc! { "k": 1 })
         .sort(doc! { "k": 1 })
-        .hint(Hint::Name("active".to_owned()))
+        .hint(index("active"))
         .limit(i64::try_from(PURGE_SLICE).unwrap_or(i64::MAX))
         .batch_size(u32::try_from(PURGE_SLICE).unwrap_or(u32::MAX))
         .await?;

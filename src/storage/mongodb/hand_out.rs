@@ -12,8 +12,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
-use super::candidates::{self, Floors, Found, MOST_CANDIDATES, View};
+use super::candidates::{self, Found, MOST_CANDIDATES};
 use super::document::Stored;
+use super::floors::{Floors, View};
 use super::lane::{Job, Lane};
 use super::store::{QueueEntry, Store};
 use super::take::{self, Share};
@@ -222,7 +223,10 @@ impl<'a> Group<'a> {
             let moved = store.patience.persist(|| bury::bury(store, order, rule, &spent)).await;
             match moved {
                 Ok(moved) => open.left -= moved.min(open.left),
-                Err(error) => open.fail(error),
+                Err(error) => {
+                    self.floors.forget(&order.queue);
+                    open.fail(error);
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 //!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
-//!   `hand_out`, `candidates`, `take`, `bury`: they are claimed; `claims`: what
+//!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
 //!   becomes of claims; `deletes`, `removal`: messages go; `command`: several
 //!   changes at once; `listing`, `walk`, `heads`, `gaps`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
@@ -29,6 +29,7 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+mod floors;
 pub mod fuzzing;
 mod gaps;
 mod gc;
@@ -106,7 +107,7 @@ pub struct Engine {
     /// Deletions, by partition.
     removals: Vec<removal::Removals>,
     /// Where the free messages of queues begin.
-    floors: Arc<candidates::Floors>,
+    floors: Arc<floors::Floors>,
 }
 
 impl Engine {

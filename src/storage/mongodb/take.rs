@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawBsonRef, doc};
-use mongodb::options::Hint;
 
 use super::command;
 use super::document::{Stored, date, int};
 use super::error::OpResult;
 use super::hand_out::Order;
+use super::layout::index;
 use super::store::{Partition, Store};
 use crate::model::{Message, Timestamp};
 use crate::storage::Result;
@@ -145,7 +145,7 @@ async fn held(partition: &Partition, shares: &[&Share<'_>]) -> OpResult<HashSet<
         .messages
         .find(doc! { "p_q": { "$in": queues }, "c.id": { "$in": claims } })
         .projection(doc! { "_id": 1 })
-        .hint(Hint::Name("claimed".to_owned()))
+        .hint(index("claimed"))
         .await?;
     let mut held = HashSet::new();
     while cursor.advance().await? {

@@ -68,6 +68,31 @@ async fn what_another_process_gives_back_is_found() {
     assert_eq!(again.messages[0].id, posted[0]);
 }
 
+/// Beyond that, what others do may show only in the next second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_very_many_claimed_messages_nothing_stays_hidden() {
+    let scene = Scene::new().await;
+    let (here, there) = (scene.driver().await, scene.driver().await);
+    for _ in 0..12 {
+        post(&here, 1000).await;
+    }
+    let mut claims = Vec::new();
+    while let Some(claim) = claim(&here, &order(1000)).await {
+        claims.push(claim.id);
+    }
+    assert_eq!(claims.len(), 12);
+    assert_eq!(claim(&here, &order(1)).await, None);
+
+    post(&here, 1).await;
+    assert_eq!(claim(&here, &order(10)).await.unwrap().messages.len(), 1, "posted");
+    here.release(&key("q"), claims[3], START).await.unwrap();
+    assert_eq!(claim(&here, &order(1000)).await.unwrap().messages.len(), 1000, "released here");
+    there.release(&key("q"), claims[0], START).await.unwrap();
+    let later = START.plus(1);
+    let found = ClaimController::create(&*here, &key("q"), &order(1000), later).await.unwrap();
+    assert_eq!(found.unwrap().messages.len(), 1000, "released there");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_of_one_process_is_honoured_by_the_other() {
     let scene = Scene::new().await;
