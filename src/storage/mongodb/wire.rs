@@ -94,7 +94,7 @@ impl<'a> Value<'a> {
 /// A float as the integer it is, if floats are exact at its size.
 fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[allow(clippy::cast_possible_truncation)] // It was looked at just before.
+    #[allow(clippy::cast_possible_truncation, reason = "it was looked at just before")]
     (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
 }
 
