@@ -3,7 +3,6 @@
 //! in the markers, or a part of a batch.
 
 use mongodb::bson::doc;
-use mongodb::options::ReturnDocument;
 
 use super::counter;
 use super::document;
@@ -35,8 +34,9 @@ async fn counter_first(
     partition: &Partition,
     batch: &Batch,
 ) -> OpResult<Option<Vec<MessageId>>> {
-    let Some(record) = move_counter(store, batch).await? else { return Ok(None) };
-    let documents = batch.documents(counter::first_of(&record, batch)?);
+    let first = counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
+    let Some(first) = first else { return Ok(None) };
+    let documents = batch.documents(first);
     insert(partition, None, &documents).await?;
     Ok(Some(ids_of(&documents)))
 }
@@ -52,16 +52,8 @@ async fn messages_first(
     let Some(first) = record.as_deref().and_then(counter::value) else { return Ok(None) };
     let documents = batch.documents(first);
     insert(partition, None, &documents).await?;
-    move_counter(store, batch).await?;
+    counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
     Ok(Some(ids_of(&documents)))
-}
-
-async fn move_counter(
-    store: &Store,
-    batch: &Batch,
-) -> OpResult<Option<mongodb::bson::RawDocumentBuf>> {
-    let step = store.queues.find_one_and_update(doc! { "p_q": &batch.p_q }, counter::step(batch));
-    Ok(step.return_document(ReturnDocument::After).await?)
 }
 
 fn ids_of(documents: &[mongodb::bson::RawDocumentBuf]) -> Vec<MessageId> {

@@ -12,12 +12,11 @@ use std::collections::HashSet;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::ReturnDocument;
 
 use super::contention::Contention;
-use super::counter::Stall;
+use super::counter::{self, Stall};
 use super::document::{int, integer};
-use super::error::{DUPLICATE_KEY, OpResult, WRITE_CONFLICT, unavailable};
+use super::error::{DUPLICATE_KEY, OpResult, WRITE_CONFLICT};
 use super::hand_out::Order;
 use super::store::{Partition, Store};
 use super::take::life_of;
@@ -138,23 +137,7 @@ impl Burial<'_> {
         session: Option<&mut ClientSession>,
     ) -> OpResult<Option<i64>> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let step = doc! {
-            "$inc": { "c.v": int(count) },
-            "$set": { "c.t": int(self.order.now.seconds()) },
-        };
-        let mut update = self
-            .store
-            .queues
-            .find_one_and_update(doc! { "p_q": &self.to }, step)
-            .projection(doc! { "c": 1 })
-            .return_document(ReturnDocument::After);
-        if let Some(session) = session {
-            update = update.session(session);
-        }
-        let Some(record) = update.await? else { return Ok(None) };
-        let next = record.get_document("c").ok().and_then(|counter| integer(counter, "v"));
-        let next = next.ok_or_else(|| unavailable(&format!("{} has no counter", self.to)))?;
-        Ok(Some(next - count))
+        counter::take(self.store, &self.to, count, self.order.now, session).await
     }
 
     /// What a message becomes.

@@ -26,17 +26,12 @@ pub async fn reserve(
     batches: &[Batch],
 ) -> OpResult<Vec<Reserved>> {
     if let [batch] = batches {
-        let record = store
-            .queues
-            .find_one_and_update(doc! { "p_q": &batch.p_q }, step(batch))
-            .projection(doc! { "c.v": 1 })
-            .return_document(ReturnDocument::After)
-            .session(session)
-            .await?;
-        return Ok(vec![record.map(|record| first_of(&record, batch)).transpose()?]);
+        return Ok(vec![take(store, &batch.p_q, batch.count, batch.now(), Some(session)).await?]);
     }
-    let updates: Vec<Document> =
-        batches.iter().map(|batch| doc! { "q": { "p_q": &batch.p_q }, "u": step(batch) }).collect();
+    let updates: Vec<Document> = batches
+        .iter()
+        .map(|batch| doc! { "q": { "p_q": &batch.p_q }, "u": step(batch.count, batch.now()) })
+        .collect();
     let command = doc! { "update": store.queues.name(), "ordered": true, "updates": updates };
     let records = store.client.database(&store.queues.namespace().db);
     check_reply(&records.run_command(command).session(&mut *session).await?)?;
@@ -56,20 +51,42 @@ pub async fn reserve(
             found.insert(p_q.to_owned(), record);
         }
     }
-    let first = |batch: &Batch| found.get(&batch.p_q).map(|record| first_of(record, batch));
+    let first = |batch: &Batch| {
+        found.get(&batch.p_q).map(|record| first_of(record, &batch.p_q, batch.count))
+    };
     batches.iter().map(|batch| first(batch).transpose()).collect()
 }
 
-/// What moves a counter past a batch.
-pub fn step(batch: &Batch) -> Document {
-    doc! { "$inc": { "c.v": int(batch.count) }, "$set": { "c.t": int(batch.now().seconds()) } }
+/// Takes `count` markers from the counter of one queue, within a transaction or
+/// without.
+pub async fn take(
+    store: &Store,
+    p_q: &str,
+    count: i64,
+    now: Timestamp,
+    session: Option<&mut ClientSession>,
+) -> OpResult<Reserved> {
+    let mut update = store
+        .queues
+        .find_one_and_update(doc! { "p_q": p_q }, step(count, now))
+        .projection(doc! { "c.v": 1 })
+        .return_document(ReturnDocument::After);
+    if let Some(session) = session {
+        update = update.session(session);
+    }
+    update.await?.map(|record| first_of(&record, p_q, count)).transpose()
 }
 
-/// The marker the batch begins with, from the record after [`step`].
-pub fn first_of(record: &RawDocument, batch: &Batch) -> OpResult<i64> {
-    let next = value(record).map(|next| next - batch.count).filter(|&first| first > 0);
-    let odd = || unavailable(&format_args!("the counter of queue {} is not a marker", batch.p_q));
-    Ok(next.ok_or_else(odd)?)
+/// What moves a counter.
+fn step(count: i64, now: Timestamp) -> Document {
+    doc! { "$inc": { "c.v": int(count) }, "$set": { "c.t": int(now.seconds()) } }
+}
+
+/// The first of the markers taken, from the record after [`step`].
+fn first_of(record: &RawDocument, p_q: &str, count: i64) -> OpResult<i64> {
+    let first = value(record).map(|next| next - count).filter(|&first| first > 0);
+    let odd = || unavailable(&format_args!("the counter of queue {p_q} is not a marker"));
+    Ok(first.ok_or_else(odd)?)
 }
 
 /// The counter in a record.
