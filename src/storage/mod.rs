@@ -19,7 +19,8 @@
 //! * **Faithful.** A body comes back as the JSON value that was posted: the
 //!   order of its keys, 64-bit integers and floats as they were. Whether the
 //!   very text is kept is up to the driver.
-//! * **Separate.** No method sees or touches another project's queues.
+//! * **Separate.** No method sees or touches another project's queues, and no
+//!   id or marker tells of what goes on in other queues.
 //! * **Cancel safe.** Dropping a returned future loses the answer, never half
 //!   of the work.
 
