@@ -6,7 +6,7 @@ use super::body;
 use super::ids::Ids;
 use super::resume;
 use super::slip::{ClientColumn, Place, Slip};
-use crate::model::{ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp};
+use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// The messages behind a marker.
 pub fn page(
@@ -15,7 +15,7 @@ pub fn page(
     query: &ListQuery,
     ids: &Ids,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Message>> {
+) -> rusqlite::Result<Vec<StoredMessage>> {
     let behind = match query.marker {
         None => 0,
         Some(Marker::Position(marker)) => marker,
@@ -77,7 +77,7 @@ pub fn by_ids(
     wanted: &[MessageId],
     ids: &Ids,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Message>> {
+) -> rusqlite::Result<Vec<StoredMessage>> {
     let mut slips = Vec::with_capacity(wanted.len());
     for &id in wanted {
         let Some(number) = ids.message_number(id) else { continue };

@@ -11,7 +11,7 @@ use super::slip::{ClaimedTaker, Place, Slip};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing, markers};
 use crate::model::{
-    ClaimId, ClientId, ListQuery, Message, MessageId, NewMessage, QueueKey, Stats, Timestamp,
+    ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
 };
 use crate::storage::{Error, MessageController, Result};
 
@@ -219,7 +219,7 @@ fn oldest_unclaimed(
     Ok(found)
 }
 
-fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<Message>> {
+fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<StoredMessage>> {
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
@@ -270,14 +270,19 @@ impl MessageController for EmbeddedDriver {
         key: &QueueKey,
         query: &ListQuery,
         now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let (query, memory) = (query.clone(), Arc::clone(&self.memory));
         self.read(move |conn| listing::page(conn, queue.number, &query, &memory.ids, now)).await
     }
 
-    async fn get(&self, key: &QueueKey, ids: &[MessageId], now: Timestamp) -> Result<Vec<Message>> {
+    async fn get(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let (mut wanted, memory) = (ids.to_vec(), Arc::clone(&self.memory));
@@ -309,7 +314,7 @@ impl MessageController for EmbeddedDriver {
         self.write(move |tx| delete_many(tx, queue.number, &ids, claims.as_deref(), now)).await
     }
 
-    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         self.write(move |tx| pop(tx, queue.number, limit, now)).await
     }

@@ -206,8 +206,8 @@ fn migrate(conn: &mut Connection, taken: Option<usize>) -> Result<(), OpenError>
 mod tests {
     use super::*;
     use crate::model::{
-        ClaimId, ClientId, JsonText, ListQuery, MessageId, NewMessage, ProjectId, QueueKey,
-        QueueName, Timestamp,
+        ClaimId, ClientId, ListQuery, MessageId, NewMessage, ProjectId, QueueKey, QueueName,
+        Timestamp,
     };
     use crate::storage::DataDriver;
 
@@ -270,7 +270,7 @@ mod tests {
             page.iter().map(|it| (it.id, it.marker)).collect::<Vec<_>>()
         };
         assert_eq!(shown().await, [(id(5), 5), (id(6), 6), (id(3), 8)]);
-        let new = NewMessage { ttl: 60, delay: 0, body: JsonText::from("7"), checksum: None };
+        let new = NewMessage { ttl: 60, delay: 0, body: "7".into(), checksum: None };
         let client = ClientId::parse_any("me");
         let posted = store.messages().post(&queue, &client, vec![new], now).await.unwrap();
         assert_eq!(shown().await[3], (posted[0], 1024));
