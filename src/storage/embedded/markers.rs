@@ -22,6 +22,10 @@ const BLOCK: u64 = 1024;
 /// behind what it had reserved.
 const KNOWN_MAX: usize = 1 << 17;
 
+/// The last marker that a queue begins at: half of what the file's integers hold,
+/// so that it has room to count.
+const LAST: u64 = 1 << 62;
+
 /// Where the queues stand that were posted to lately, by number.
 #[derive(Debug, Default)]
 pub struct Counters(HashMap<i64, Counter>);
@@ -77,18 +81,30 @@ pub fn take(tx: &mut Tx<'_>, queue: i64, count: usize, now: Timestamp) -> OpResu
 /// Where a queue stands that is not known: behind what it has reserved, or at
 /// its beginning.
 fn read(conn: &Connection, queue: i64, now: Timestamp) -> OpResult<Counter> {
-    let (next, retired, floor): (Option<u64>, Option<u64>, u64) = conn
+    let (saved, free) = saved(conn, queue)?;
+    // Before every marker lies 0.
+    let next = saved.unwrap_or_else(|| micros(now).max(free).max(1));
+    Ok(Counter { next, reserved: next })
+}
+
+/// Lets a queue that was just made begin at `first`, or behind what a queue of
+/// its name gave out.
+pub fn begin(tx: &Tx<'_>, queue: i64, first: u64) -> OpResult<()> {
+    let (_, free) = saved(tx.conn, queue)?;
+    Ok(reserve(tx.conn, queue, first.min(LAST).max(free).max(1))?)
+}
+
+/// Where the queue goes on, if it ever began, and a marker from which on no queue
+/// of its name ever gave one out.
+fn saved(conn: &Connection, queue: i64) -> rusqlite::Result<(Option<u64>, u64)> {
+    let (next, retired, floor): (_, Option<u64>, u64) = conn
         .prepare_cached(
             "SELECT next, (SELECT next FROM retired
                  WHERE retired.project = queue.project AND retired.name = queue.name),
              (SELECT floor FROM sequence) FROM queue WHERE number = ?1",
         )?
         .query_row([queue], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let next = next.unwrap_or_else(|| {
-        // Before every marker lies 0.
-        micros(now).max(retired.unwrap_or(0)).max(floor).max(1)
-    });
-    Ok(Counter { next, reserved: next })
+    Ok((next, floor.max(retired.unwrap_or(0))))
 }
 
 /// The marker behind all that the queue has given out; `None` if it never gave
@@ -138,6 +154,5 @@ pub fn forget_retired(conn: &Connection, now: Timestamp, budget: usize) -> OpRes
 
 fn micros(moment: Timestamp) -> u64 {
     let micros = moment.seconds().max(0).saturating_mul(1_000_000);
-    // Half of what the file's integers hold: a queue has room to count.
-    micros.cast_unsigned().min(1 << 62)
+    micros.cast_unsigned().min(LAST)
 }
