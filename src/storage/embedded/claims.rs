@@ -234,13 +234,12 @@ fn bury(
         return Ok(());
     }
     let grave = QueueKey { project: key.project.clone(), name: rule.queue.clone() };
-    let queue = match queues::number_of(tx.conn, &grave)? {
-        Some(number) => number,
+    let queue = if let Some(number) = queues::number_of(tx.conn, &grave)? {
+        number
+    } else {
         // Its record, if there is one, is kept where that of the queue is.
-        None => {
-            let placed = queues::is_placed(tx.conn, from)?;
-            queues::insert(tx, &grave, Arc::default(), placed)?
-        }
+        let placed = queues::is_placed(tx.conn, from)?;
+        queues::insert(tx, &grave, Arc::default(), placed)?
     };
     let first = markers::take(tx, queue, spent.len(), now)?;
     for (marker, mut slip) in (first..).zip(spent) {

@@ -156,3 +156,97 @@ fn micros(moment: Timestamp) -> u64 {
     let micros = moment.seconds().max(0).saturating_mul(1_000_000);
     micros.cast_unsigned().min(LAST)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::model::{ClientId, ListQuery, Metadata, NewMessage, ProjectId, QueueName};
+    use crate::storage::embedded::EmbeddedDriver;
+    use crate::storage::{DataDriver, MessageController, QueueController};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn open(dir: &TempDir) -> Arc<EmbeddedDriver> {
+        let settings = Settings::defaults().unwrap().storage.embedded;
+        EmbeddedDriver::open(dir.path(), &settings).unwrap()
+    }
+
+    fn key(name: &str) -> QueueKey {
+        QueueKey { project: ProjectId::new("p"), name: QueueName::parse(name).unwrap() }
+    }
+
+    /// Posts to the queue, which is made if it is missing; the marker of the last
+    /// message.
+    async fn post(store: &EmbeddedDriver, queue: &QueueKey, count: usize, now: Timestamp) -> u64 {
+        QueueController::create(store, queue, &Metadata::default()).await.unwrap();
+        let new = NewMessage { ttl: 60, delay: 0, body: "1".into(), checksum: None };
+        let client = ClientId::parse_any("me");
+        store.post(queue, &client, vec![new; count], now).await.unwrap();
+        let all = ListQuery {
+            marker: None,
+            limit: 10_000,
+            without: None,
+            include_claimed: true,
+            include_delayed: true,
+        };
+        let page = MessageController::list(store, queue, &all, now).await.unwrap();
+        page.last().unwrap().marker
+    }
+
+    async fn numbers(store: &EmbeddedDriver, sql: &'static str) -> Vec<u64> {
+        let read = |conn: &Connection| {
+            conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()
+        };
+        store.read(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_orderly_end_leaves_no_gap() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir);
+        let first = post(&store, &key("q"), 1, NOW).await;
+        assert_eq!(first, 1_800_000_000_000_000);
+        assert_eq!(post(&store, &key("q"), 3000, NOW).await, first + 3000);
+        store.close().await;
+        let store = open(&dir);
+        assert_eq!(post(&store, &key("q"), 1, NOW).await, first + 3001);
+    }
+
+    #[tokio::test]
+    async fn deleted_queues_are_forgotten_when_time_has_passed_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir);
+        let last = post(&store, &key("q"), 5, NOW).await;
+        QueueController::delete(&*store, &key("q")).await.unwrap();
+        while store.gc(NOW).await.unwrap().more {}
+        assert_eq!(numbers(&store, "SELECT next FROM retired").await, [last + 1]);
+        assert_eq!(numbers(&store, "SELECT floor FROM sequence").await, [1]);
+        assert_eq!(post(&store, &key("other"), 1, NOW).await, last - 4, "none of its business");
+
+        while store.gc(NOW.plus(1)).await.unwrap().more {}
+        assert!(numbers(&store, "SELECT next FROM retired").await.is_empty());
+        assert_eq!(numbers(&store, "SELECT floor FROM sequence").await, [last + 1]);
+        let early = Timestamp::from_seconds(1_000);
+        assert_eq!(post(&store, &key("q"), 1, early).await, last + 1, "the clock was set back");
+    }
+
+    #[tokio::test]
+    async fn moments_that_are_none_do_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir);
+        for (name, seconds, expected) in [("a", i64::MIN, 1), ("b", 0, 1), ("c", i64::MAX, LAST)] {
+            let queue = key(name);
+            QueueController::create(&*store, &queue, &Metadata::default()).await.unwrap();
+            let taken = store.write(move |tx| {
+                let number = super::super::queues::number_of(tx.conn, &queue)?.unwrap_or_default();
+                take(tx, number, 1, Timestamp::from_seconds(seconds))
+            });
+            assert_eq!(taken.await, Ok(expected), "{name}");
+        }
+    }
+}

@@ -96,7 +96,7 @@ impl Mongodb {
     }
 
     /// As a pool of another store.
-    pub fn as_a_pool(self) -> Self {
+    pub fn for_a_pool(self) -> Self {
         Self { is_pool: true, ..self }
     }
 

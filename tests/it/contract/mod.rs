@@ -264,10 +264,10 @@ macro_rules! pool {
 contract!(on_the_model, Model::fresh());
 pool!(in_a_pool_of_the_model, Model::fresh());
 pool!(in_a_pool_of_the_embedded_store, Embedded::fresh());
-pool!(in_a_pool_of_mongodb, Mongodb::on_one_member().as_a_pool());
+pool!(in_a_pool_of_mongodb, Mongodb::on_one_member().for_a_pool());
 pool!(
     in_a_pool_of_mongodb_like_plain_zaqar,
-    Mongodb::on_one_member().as_a_pool().like_plain_zaqar()
+    Mongodb::on_one_member().for_a_pool().like_plain_zaqar()
 );
 contract!(on_the_embedded_store, Embedded::fresh());
 contract!(on_mongodb, Mongodb::on_one_member());
