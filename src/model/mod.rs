@@ -4,6 +4,7 @@
 
 mod claim;
 mod id;
+mod identity;
 mod json;
 mod message;
 mod queue;
@@ -11,6 +12,7 @@ mod time;
 
 pub use claim::{Claim, ClaimOrder, DeadLetter};
 pub use id::{ClaimId, ClientId, MalformedClientId, MessageId};
+pub use identity::{Identity, ServiceIdentity};
 pub use json::{JsonText, MAX_DEPTH, TextFault};
 pub use message::{ListQuery, Marker, Message, MessageHead, NewMessage, Stats};
 pub use queue::{
