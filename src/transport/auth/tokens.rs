@@ -1,6 +1,6 @@
 //! Callers that a file of tokens vouches for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{AuthError, Presented};
@@ -22,9 +22,9 @@ impl Tokens {
     /// # Errors
     ///
     /// If it is not there or not good.
-    pub fn open(path: PathBuf, clock: Clock) -> Result<Self, TokenFileError> {
-        let current = RwLock::new(TokenFile::read(&path)?);
-        Ok(Self { path, current, clock })
+    pub fn open(path: &Path, clock: Clock) -> Result<Self, TokenFileError> {
+        let current = RwLock::new(TokenFile::read(path)?);
+        Ok(Self { path: path.to_owned(), current, clock })
     }
 
     /// Reads the file again. One that is gone or not good changes nothing: whoever
