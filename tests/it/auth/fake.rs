@@ -153,7 +153,7 @@ impl FakeKeystone {
     }
 
     /// Knows this token from now on; `rest` goes before the usual.
-    pub fn know(&self, token: &str, rest: Value) {
+    pub fn know(&self, token: &str, rest: &Value) {
         let mut document = json!({
             "expires_at": "2030-01-01T00:00:00.000000Z",
             "user": {"id": "u1", "name": "ann", "domain": {"id": "default", "name": "Default"}},
@@ -168,7 +168,7 @@ impl FakeKeystone {
 
     /// Knows this token as one of a member of the project.
     pub fn know_member(&self, token: &str, project: &str) {
-        self.know(token, json!({"project": {"id": project, "name": project}}));
+        self.know(token, &json!({"project": {"id": project, "name": project}}));
     }
 
     /// Lets a token end.

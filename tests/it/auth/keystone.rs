@@ -84,7 +84,7 @@ fn headers_do_not_say_who_is_calling() {
     }
     health.expect(403);
     let project = json!({"id": "p1", "name": "p1"});
-    keystone.know("boss", json!({"project": project, "roles": [{"name": "Admin"}]}));
+    keystone.know("boss", &json!({"project": project, "roles": [{"name": "Admin"}]}));
     with_token(&app, "GET", "/v2/health", "boss").header("X-Roles", "member").expect(200);
 }
 
@@ -113,8 +113,8 @@ fn headers_that_once_went_round_authentication_lead_nowhere() {
 fn who_speaks_for_no_project_has_no_queues() {
     let keystone = FakeKeystone::start();
     let app = app(&keystone);
-    keystone.know("system", json!({"system": {"all": true}, "roles": [{"name": "admin"}]}));
-    keystone.know("domain", json!({"domain": {"id": "d1", "name": "Corp"}}));
+    keystone.know("system", &json!({"system": {"all": true}, "roles": [{"name": "admin"}]}));
+    keystone.know("domain", &json!({"domain": {"id": "d1", "name": "Corp"}}));
     for token in ["system", "domain"] {
         list(&app, token).header("X-Project-ID", "p1").refused(
             400,
@@ -132,7 +132,7 @@ fn the_log_has_the_project_of_the_token() {
     // The program goes by the real time, before which this has not ended.
     let project = json!({"id": "p-of-token", "name": "x"});
     let later = json!({"project": project, "expires_at": "2100-01-01T00:00:00Z"});
-    keystone.know("t", later);
+    keystone.know("t", &later);
     keystone.state().own_life = u32::MAX;
     let data = tempfile::tempdir().unwrap();
     let storage = crate::cli::program::storage(data.path());

@@ -24,7 +24,9 @@ fn many_requests_with_one_new_token_ask_once() {
         keystone.wait_until(|state| state.running == 1);
         thread::sleep(A_MOMENT);
         keystone.release();
-        sent.into_iter().for_each(|request| drop(request.join().unwrap()));
+        for request in sent {
+            request.join().unwrap();
+        }
     });
     assert_eq!(keystone.validations(), 1);
     assert_eq!(keystone.state().authentications, 1);
@@ -58,7 +60,9 @@ fn only_so_many_validations_run_at_a_time() {
     let keystone = FakeKeystone::start();
     let app = app_with(&keystone, |own| own.max_requests = 2);
     let tokens: Vec<_> = (0..8).map(|number| format!("t{number}")).collect();
-    tokens.iter().for_each(|token| keystone.know_member(token, "p1"));
+    for token in &tokens {
+        keystone.know_member(token, "p1");
+    }
     keystone.state().held = true;
     thread::scope(|scope| {
         let sent: Vec<_> =
@@ -66,7 +70,9 @@ fn only_so_many_validations_run_at_a_time() {
         keystone.wait_until(|state| state.running == 2);
         thread::sleep(A_MOMENT);
         keystone.release();
-        sent.into_iter().for_each(|request| drop(request.join().unwrap()));
+        for request in sent {
+            request.join().unwrap();
+        }
     });
     assert_eq!(keystone.validations(), 8);
     assert_eq!(keystone.state().peak, 2);
@@ -93,7 +99,7 @@ fn no_token_outlives_its_own_end() {
     let app = app(&keystone);
     // 100 seconds after the start.
     let end = "2027-06-26T00:53:26.500000Z";
-    keystone.know("t", json!({"expires_at": end, "project": {"id": "p1"}}));
+    keystone.know("t", &json!({"expires_at": end, "project": {"id": "p1"}}));
     list(&app, "t").expect(200);
     app.advance(99);
     list(&app, "t").expect(200);

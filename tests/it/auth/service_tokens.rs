@@ -9,7 +9,7 @@ fn keystone() -> FakeKeystone {
     let keystone = FakeKeystone::start();
     keystone.know_member("user", "p1");
     let project = json!({"id": "services", "name": "service"});
-    keystone.know("service", json!({"project": project, "roles": [{"name": "service"}]}));
+    keystone.know("service", &json!({"project": project, "roles": [{"name": "service"}]}));
     keystone.know_member("no-service", "p2");
     keystone
 }
