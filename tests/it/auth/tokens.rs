@@ -70,6 +70,7 @@ fn a_token_says_who_is_calling() {
     let boss = house.create(&["--project", "acme", "--role", "x", "--role", "admin"]);
     let other = house.create(&["--project", "globex", "--expires", "90"]);
     let server = house.serve();
+    assert!(server.greeting[2].contains("X-Auth-Token: TOKEN"), "{:?}", server.greeting);
     get(&server, "/v2/queues", &ann).expect(200);
     get(&server, "/v2/queues", "")
         .without("X-Auth-Token")
@@ -136,6 +137,25 @@ fn a_server_without_its_file_does_not_start() {
     let sentence = refused(&house);
     assert!(sentence.contains("line 1: missing field `hash`"), "{sentence}");
     assert!(!Path::new(&house.directory.path().join("data")).exists(), "no store was made");
+}
+
+#[test]
+fn ping_can_show_a_token() {
+    let house = House::new();
+    let file = house.directory.path().join("ping").display().to_string();
+    fs::write(&file, house.create(&["--project", "ping"]) + "\n").unwrap();
+    let server = house.serve();
+    let url = format!("http://{}", server.address);
+    let without = stdout(&run(&["ping", &url]), 0);
+    assert!(without.contains("with a token") && !without.contains("store answer"), "{without}");
+    let with = stdout(&run(&["ping", &url, "--token-file", &file]), 0);
+    assert!(with.contains("store answer"), "{with}");
+    for (text, expected) in [("nsk_wrong", "answers 401"), ("", "no token"), ("a\r\nb", "no token")]
+    {
+        fs::write(&file, text).unwrap();
+        let sentence = refusal(&run(&["ping", &url, "--token-file", &file]));
+        assert!(sentence.contains(expected), "{sentence}");
+    }
 }
 
 #[test]
