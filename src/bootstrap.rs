@@ -10,17 +10,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings};
+use crate::config::{AuthStrategy, Settings, StorageSettings};
 use crate::service::Service;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
+use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
+use crate::transport::auth::{self, Authenticator};
 use crate::transport::http;
+
+/// How soon a changed file is noticed, at the latest.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +58,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Nobody could tell who is calling.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -67,6 +76,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
+    watches: Vec<Task>,
     storage: Storage,
 }
 
@@ -80,10 +90,14 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
+    warn_of_strangers(settings.auth.strategy, address);
+    let auth_files = Files::look(settings.auth.watched_files());
+    let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
+    let authenticator = authenticator.map(Arc::new);
     let storage = open(&settings.storage).await?;
 
     let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
-    let server = match http::serve(service, settings, listener) {
+    let server = match http::serve(service, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -96,6 +110,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        watches: Vec::from_iter(authenticator.map(|authenticator| {
+            watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+        })),
         storage,
     })
 }
@@ -120,6 +137,9 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
+        for watch in self.watches {
+            watch.stop().await;
+        }
         self.storage.data.close().await;
     }
 }
@@ -135,6 +155,17 @@ pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, S
     let collected = gc::once(storage.data.as_ref(), clock).await;
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// Headers that anybody can set are no proof of anything.
+fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
+    if strategy == AuthStrategy::Noauth && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "auth.strategy is noauth: WHOEVER CAN CONNECT IS BELIEVED to be of any project and to \
+             have any role"
+        );
+    }
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
