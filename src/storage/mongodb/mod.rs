@@ -5,7 +5,7 @@
 //!
 //! * `layout` and `document`: where what is and how it looks; `ids`: what an id
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
-//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
+//! * `queues`, `directory`, `metadata`, `retire`: the records of
 //!   queues, and the end of one;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
@@ -48,7 +48,6 @@ mod metadata;
 mod options;
 mod post;
 mod prepare;
-mod queue_cache;
 mod queues;
 mod removal;
 mod retire;

@@ -32,6 +32,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource};
 
 use self::error::ApiError;
+use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
 
@@ -55,11 +56,15 @@ pub fn serve(
     listener: TcpListener,
 ) -> std::io::Result<Server> {
     let service: Data<Service> = service.into();
-    let (admin_mode, log_requests) = (settings.admin_mode, settings.log.requests);
+    let administration = Administration {
+        health: settings.admin_mode,
+        pools: settings.admin_mode && settings.pooling.enabled,
+    };
+    let log_requests = settings.log.requests;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
-            .configure(move |config| routes(config, admin_mode))
+            .configure(move |config| routes(config, administration))
             .wrap_fn(move |request, next| middleware::around(request, next, log_requests))
     })
     .keep_alive(KEEP_ALIVE)
@@ -75,8 +80,8 @@ pub fn serve(
 
 /// Mounts everything; what is asked for most comes first, for the router tries
 /// one after the other.
-fn routes(config: &mut ServiceConfig, admin_mode: bool) {
-    v2::routes(config, admin_mode);
+fn routes(config: &mut ServiceConfig, administration: Administration) {
+    v2::routes(config, administration);
     home::routes(config);
     config.default_service(web::to(unknown));
 }
