@@ -95,7 +95,7 @@ impl PoolOpener for Opener {
             }
             Some(Driver::Mongodb) => {
                 let settings = known(uri, self.mongodb(options))?;
-                Ok(MongodbDriver::open(uri, &settings).await.map_err(unavailable)?)
+                Ok(MongodbDriver::open_pool(uri, &settings).await.map_err(unavailable)?)
             }
             Some(Driver::Discard) => Ok(DiscardDriver::new()),
             None => Err(unavailable("this build has no driver for the pool")),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
+use tokio::sync::OnceCell;
 
 use super::document::{Foreign, Stored};
 use super::error::Patience;
 use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
+use super::management::Management;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
 use crate::storage::queue_cache::QueueCache;
@@ -22,6 +24,25 @@ const CACHE_LIFE: Duration = Duration::from_secs(1);
 
 /// A collection whose documents are read and written as bytes.
 pub type Documents = Collection<RawDocumentBuf>;
+
+/// What the store is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// For everything.
+    Main,
+    /// For the messages of queues whose records are kept in another store.
+    Pool,
+}
+
+impl Role {
+    /// The collection of the queues' records, or of what a pool has for them.
+    const fn queues(self) -> &'static str {
+        match self {
+            Self::Main => "queues",
+            Self::Pool => "nusku_queues",
+        }
+    }
+}
 
 /// Everything an operation needs.
 pub struct Store {
@@ -34,8 +55,12 @@ pub struct Store {
     pub layout: Layout,
     /// Whether there are transactions: only a stand-alone server has none.
     pub transactions: bool,
+    /// What it is used for.
+    pub role: Role,
     /// The records of the queues.
     pub queues: Documents,
+    /// Pools, flavors and the catalogue, once they were asked for.
+    pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
     /// The messages, by partition.
@@ -83,6 +108,7 @@ impl Store {
         settings: MongodbSettings,
         layout: Layout,
         transactions: bool,
+        role: Role,
     ) -> Self {
         let records = client.database(&layout::queue_database(settings.queue_database()));
         let partitions = (0..settings.partitions)
@@ -90,7 +116,9 @@ impl Store {
             .map(|name| Partition::new(client.database(&name)))
             .collect();
         Self {
-            queues: records.collection("queues"),
+            role,
+            queues: records.collection(role.queues()),
+            management: OnceCell::new(),
             retired: records.collection("nusku_retired_queues"),
             patience: Patience::new(&settings),
             client,
