@@ -36,7 +36,7 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    stop: Option<Box<dyn FnOnce() + Send>>,
+    stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
     _dir: Option<tempfile::TempDir>,
 }
@@ -81,7 +81,7 @@ impl TestApp {
         });
         let handle: ServerHandle = receive.recv().unwrap();
         // Told without waiting for an answer: there is no runtime here.
-        let stop: Box<dyn FnOnce() + Send> = Box::new(move || drop(handle.stop(false)));
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
         Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: Some(dir) }
     }
 
@@ -105,7 +105,7 @@ impl TestApp {
             });
         });
         let address = receive.recv().unwrap();
-        let stop: Box<dyn FnOnce() + Send> = Box::new(move || {
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
         Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: None }
