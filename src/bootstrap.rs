@@ -12,18 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings};
+use crate::config::{AuthStrategy, Settings, StorageSettings};
 use crate::service::Service;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::pooling::{Parts, PoolRouter};
 use crate::storage::{self, Storage};
+use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
+use crate::transport::auth::{self, Authenticator};
 use crate::transport::http;
+
+/// How soon a changed file is noticed, at the latest.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Nobody could tell who is calling.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -70,6 +79,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
+    watches: Vec<Task>,
     storage: Storage,
 }
 
@@ -83,6 +93,10 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
+    warn_of_strangers(settings.auth.strategy, address);
+    let auth_files = Files::look(settings.auth.watched_files());
+    let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
+    let authenticator = authenticator.map(Arc::new);
     let (storage, router) = open_all(settings).await?;
 
     let mut service = Service::new(storage.clone(), clock.clone(), settings);
@@ -90,7 +104,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         service = service.with_pools(router);
     }
     let service = Arc::new(service);
-    let server = match http::serve(service, settings, listener) {
+    let server = match http::serve(service, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -103,6 +117,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        watches: Vec::from_iter(authenticator.map(|authenticator| {
+            watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+        })),
         storage,
     })
 }
@@ -127,6 +144,9 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
+        for watch in self.watches {
+            watch.stop().await;
+        }
         self.storage.data.close().await;
     }
 }
@@ -149,6 +169,17 @@ pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartErr
     };
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// Headers that anybody can set are no proof of anything.
+fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
+    if strategy == AuthStrategy::Noauth && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "auth.strategy is noauth: WHOEVER CAN CONNECT IS BELIEVED to be of any project and to \
+             have any role"
+        );
+    }
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {

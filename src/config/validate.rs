@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, pooling, shown_uri,
+    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, pooling, shown_uri,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -37,6 +37,7 @@ pub(super) type Check = Result<(), Fault>;
 pub(super) fn check(settings: &Settings) -> Check {
     check_lives(&settings.transport)?;
     check_sizes(&settings.transport)?;
+    auth::check(&settings.auth)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     check_http(&settings.http)?;
     check_storage_uri(&settings.storage.uri)?;
@@ -192,7 +193,7 @@ fn check_log_level(level: &str) -> Check {
     }
 }
 
-fn check_text(key: &'static str, text: Option<&str>) -> Check {
+pub(super) fn check_text(key: &'static str, text: Option<&str>) -> Check {
     match text {
         Some("") => Err(fault(key, "\"\"", "a text that is not empty")),
         _ => Ok(()),
@@ -211,6 +212,10 @@ pub(super) fn within(
     Err(fault(key, value, expected))
 }
 
-fn fault(key: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Fault {
+pub(super) fn fault(
+    key: &'static str,
+    found: impl fmt::Display,
+    expected: impl Into<String>,
+) -> Fault {
     Fault { key, found: format!("{found}"), expected: expected.into() }
 }

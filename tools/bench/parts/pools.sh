@@ -1,4 +1,4 @@
-# (g) Post one, claim one, delete one: with and without pools; and with few and
+# (h) Post one, claim one, delete one: with and without pools; and with few and
 # with many queues in the catalogue.
 # shellcheck shell=bash
 
@@ -40,7 +40,7 @@ cycle_on() {
 }
 
 report_part() {
-  echo "## (g) Post one, claim one, delete one, on random queues"
+  echo "## (h) Post one, claim one, delete one, on random queues"
   echo
   table pools "without pools"
   echo
