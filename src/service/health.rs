@@ -101,13 +101,11 @@ impl Service {
     /// [`storage::Error::Unavailable`] if the only store there is cannot tell its
     /// volume.
     pub async fn health(&self, _: &Permit<GetHealth>) -> Result<HealthReport> {
-        match &self.placements {
-            Some(placements) => Ok(self.health_of_pools(placements.router()).await),
-            None => {
-                let subject = Subject::Store(self.storage.clone());
-                Ok(HealthReport::Store(check(subject, self.clock.clone()).await?))
-            }
+        if let Some(placements) = &self.placements {
+            return Ok(self.health_of_pools(placements.router()).await);
         }
+        let subject = Subject::Store(self.storage.clone());
+        Ok(HealthReport::Store(check(subject, self.clock.clone()).await?))
     }
 
     async fn health_of_pools(&self, router: &Arc<PoolRouter>) -> HealthReport {

@@ -195,10 +195,10 @@ impl MemoryPool {
     }
 
     fn is_up(&self) -> Result<()> {
-        match self.is_down.load(Ordering::SeqCst) {
-            true => Err(Error::Unavailable("the pool is down".to_owned())),
-            false => Ok(()),
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable("the pool is down".to_owned()));
         }
+        Ok(())
     }
 }
 

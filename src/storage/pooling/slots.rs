@@ -243,11 +243,10 @@ impl Slots {
 
     /// Uses a pool that was tried out from now on.
     pub fn keep(&self, tried: Tried) {
-        let name = tried.slot.name().clone();
-        let mut known = self.known();
-        let before = known.insert(name, (Arc::clone(&tried.slot), Instant::now()));
-        drop(known);
-        close_aside(before.filter(|(slot, _)| !Arc::ptr_eq(slot, &tried.slot)));
+        let Tried { slot, .. } = tried;
+        let name = slot.name().clone();
+        let before = self.known().insert(name, (Arc::clone(&slot), Instant::now()));
+        close_aside(before.filter(|(before, _)| !Arc::ptr_eq(before, &slot)));
     }
 
     /// Closes the slot of a pool that is gone.

@@ -5,7 +5,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use crate::model::ProjectId;
+use crate::model::{PoolName, ProjectId};
 use crate::service::access::actions::{
     DeleteFlavor, GetFlavor, ListFlavors, PutFlavor, UpdateFlavor,
 };
@@ -129,7 +129,7 @@ fn href(flavor: &FlavorView) -> String {
 }
 
 fn pools(flavor: &FlavorView) -> Value {
-    flavor.pools.iter().map(|name| name.as_str()).collect()
+    flavor.pools.iter().map(PoolName::as_str).collect()
 }
 
 fn capabilities(flavor: &FlavorView) -> Value {

@@ -6,7 +6,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use crate::model::Pool;
+use crate::model::{FlavorName, Pool};
 use crate::service::Service;
 use crate::service::access::actions::{DeletePool, GetPool, ListPools, PutPool, UpdatePool};
 use crate::transport::http::error::{ApiError, During};
@@ -106,7 +106,7 @@ async fn list(
 fn view(pool: &Pool, detailed: bool) -> Value {
     let mut view = Map::new();
     view.insert("name".into(), pool.name.as_str().into());
-    view.insert("flavor".into(), pool.flavor.as_ref().map(|it| it.as_str()).into());
+    view.insert("flavor".into(), pool.flavor.as_ref().map(FlavorName::as_str).into());
     view.insert("uri".into(), pool.uri.as_str().into());
     view.insert("weight".into(), pool.weight.into());
     if detailed {
