@@ -14,6 +14,7 @@ mod hex;
 pub mod iso8601;
 mod messages;
 mod metadata;
+pub mod policy;
 pub mod python;
 mod queues;
 mod retry_policy;

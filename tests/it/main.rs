@@ -22,6 +22,7 @@ mod model;
 mod mongodb_start;
 mod observers;
 mod on_mongodb;
+mod policy;
 mod property;
 mod store;
 mod support;

@@ -1,0 +1,3 @@
+//! Who may do what: the rule language, the files, and the policy on the wire.
+
+mod vectors;
