@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::extract;
+use super::identity::project_for_log;
 
 /// Names the request in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -69,7 +69,7 @@ fn log_failure(answer: &ServiceResponse, id: &str) {
         let request = answer.request();
         tracing::error!(
             request.id = id,
-            project.id = extract::project_header(request).unwrap_or_default(),
+            project.id = &*project_for_log(request).unwrap_or_default(),
             http.route = request.match_pattern().unwrap_or_default(),
             reason,
             "{error}"
@@ -81,7 +81,7 @@ fn log_request(answer: &ServiceResponse, id: &str, begun: Instant) {
     let request = answer.request();
     tracing::info!(
         request.id = id,
-        project.id = extract::project_header(request).unwrap_or_default(),
+        project.id = &*project_for_log(request).unwrap_or_default(),
         http.method = %request.method(),
         http.route = request.match_pattern().unwrap_or_default(),
         http.status = answer.status().as_u16(),

@@ -16,6 +16,7 @@ mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
+mod identity;
 mod middleware;
 mod query;
 mod v2;
