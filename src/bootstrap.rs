@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +13,19 @@ use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings};
+use crate::config::{PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
+use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
 use crate::transport::http;
+
+/// How often the files of the policy are looked at.
+const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,9 @@ pub enum StartError {
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The store was opened and then did not do what it was asked for.
     #[error("garbage could not be collected: {0}")]
     Collect(storage::Error),
@@ -67,6 +75,8 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
+    /// Looks whether the files of the policy change, if it has any.
+    policy: Option<Task>,
     storage: Storage,
 }
 
@@ -80,9 +90,12 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
+    let policy_files = policy_files(&settings.policy);
+    let policy = Arc::new(PolicyBook::open(&settings.policy)?);
     let storage = open(&settings.storage).await?;
 
-    let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
+    let service = Service::new(storage.clone(), clock.clone(), settings);
+    let service = Arc::new(service.with_policy(Arc::clone(&policy)));
     let server = match http::serve(service, settings, listener) {
         Ok(server) => server,
         Err(reason) => {
@@ -96,6 +109,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        policy: policy_files
+            .map(|files| watch::start(files, POLICY_INTERVAL, move || policy.reload())),
         storage,
     })
 }
@@ -120,6 +135,9 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
+        if let Some(policy) = self.policy {
+            policy.stop().await;
+        }
         self.storage.data.close().await;
     }
 }
@@ -135,6 +153,25 @@ pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, S
     let collected = gc::once(storage.data.as_ref(), clock).await;
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// The rules in force under `settings` as a policy file, and what in them was
+/// surely meant in another way.
+///
+/// # Errors
+///
+/// [`PolicyError`], if there is anything wrong with them.
+pub fn policy(settings: &PolicySettings) -> Result<(String, Vec<String>), PolicyError> {
+    let policy = policy::load(settings)?;
+    Ok((policy.to_string(), policy.warnings().to_vec()))
+}
+
+/// A first look at the files of the policy, before they are read.
+fn policy_files(settings: &PolicySettings) -> Option<Files> {
+    let PolicySettings { file, dirs, .. } = settings;
+    let mut paths = file.iter().chain(dirs).map(PathBuf::from).peekable();
+    paths.peek()?;
+    Some(Files::look(paths))
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {

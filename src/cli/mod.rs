@@ -10,6 +10,7 @@ mod gc;
 mod logging;
 mod migrate;
 mod ping;
+mod policy;
 mod serve;
 mod settings;
 mod store;
@@ -49,6 +50,9 @@ enum Command {
     /// Moving from Zaqar to nusku on the same database
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Tells who may do what
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Store(command) => store::run(&command),
         Command::Gc(args) => gc::run(&args),
         Command::Migrate(command) => migrate::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

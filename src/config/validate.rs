@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, shown_uri};
+use super::{
+    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, policy, shown_uri,
+};
 
 /// Lives, graces and delays are kept as 32-bit seconds.
 const LONGEST: u64 = u32::MAX as u64;
@@ -30,11 +32,13 @@ pub(super) struct Fault {
     pub(super) expected: String,
 }
 
-type Check = Result<(), Fault>;
+pub(super) type Check = Result<(), Fault>;
 
 pub(super) fn check(settings: &Settings) -> Check {
     check_lives(&settings.transport)?;
     check_sizes(&settings.transport)?;
+    auth::check(&settings.auth)?;
+    policy::check(&settings.policy)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     check_http(&settings.http)?;
     check_storage_uri(&settings.storage.uri)?;
@@ -187,14 +191,14 @@ fn check_log_level(level: &str) -> Check {
     }
 }
 
-fn check_text(key: &'static str, text: Option<&str>) -> Check {
+pub(super) fn check_text(key: &'static str, text: Option<&str>) -> Check {
     match text {
         Some("") => Err(fault(key, "\"\"", "a text that is not empty")),
         _ => Ok(()),
     }
 }
 
-fn within(
+pub(super) fn within(
     key: &'static str,
     value: impl TryInto<u64> + fmt::Display + Copy,
     range: RangeInclusive<u64>,
@@ -206,6 +210,10 @@ fn within(
     Err(fault(key, value, expected))
 }
 
-fn fault(key: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Fault {
+pub(super) fn fault(
+    key: &'static str,
+    found: impl fmt::Display,
+    expected: impl Into<String>,
+) -> Fault {
     Fault { key, found: format!("{found}"), expected: expected.into() }
 }

@@ -24,6 +24,9 @@ mod share;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use self::policy::PolicyBook;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
@@ -43,10 +46,12 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    policy: Arc<PolicyBook>,
 }
 
 impl Service {
-    /// A service over `storage`, with the rules of `settings`.
+    /// A service over `storage`, with the limits of `settings` and the built-in
+    /// policy.
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         Self {
@@ -55,7 +60,14 @@ impl Service {
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            policy: Arc::new(PolicyBook::built_in()),
         }
+    }
+
+    /// The same service under another policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
+        Self { policy, ..self }
     }
 
     /// The time by which ages are told.

@@ -10,6 +10,7 @@
 //! references are refused; the target has the project and the queue.
 
 mod attribute;
+mod book;
 mod check;
 mod file;
 mod parse;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::fmt;
 
+pub use book::{PolicyBook, PolicyError, load};
 pub use file::{RuleText, WrittenRule, read};
 pub use rules::RuleFile;
 
@@ -42,8 +44,8 @@ pub struct Target<'a> {
     pub queue_name: Option<&'a str>,
 }
 
-/// Compiled rules.
-#[derive(Clone, Debug)]
+/// Compiled rules; without any, nobody may do anything.
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Those of the actions first, in their order.
     rules: Vec<Rule>,
