@@ -17,6 +17,7 @@ use nusku::clock::Clock;
 use nusku::config::{Settings, Sources};
 use nusku::model::Timestamp;
 use nusku::service::Service;
+use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::transport::http;
@@ -36,6 +37,7 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
+    policy: Arc<PolicyBook>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     _dir: tempfile::TempDir,
@@ -67,7 +69,9 @@ impl TestApp {
 
     fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage, clock.clone(), settings));
+        let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
+        let service = Service::new(storage, clock.clone(), settings);
+        let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let settings = settings.clone();
@@ -80,12 +84,17 @@ impl TestApp {
             });
         });
         let handle = receive.recv().unwrap();
-        Self { address, clock, handle, thread: Some(thread), _dir: dir }
+        Self { address, clock, policy, handle, thread: Some(thread), _dir: dir }
     }
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Has the policy read again, as the server does when its files change.
+    pub fn reload_policy(&self) {
+        self.policy.reload();
     }
 
     /// Where the server listens.
