@@ -7,6 +7,7 @@
 
 mod config;
 mod gc;
+mod import;
 mod logging;
 mod migrate;
 mod ping;

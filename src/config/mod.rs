@@ -5,6 +5,7 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+pub mod import;
 mod load;
 mod policy;
 mod redact;

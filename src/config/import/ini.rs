@@ -40,9 +40,9 @@ impl Ini {
         let mut lines = Lines { ini: self, path, section, open: None };
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let number = index + 1;
-            lines.read(number, line.trim_end()).map_err(|reason| {
-                format!("{path}, line {number}: {reason}")
-            })?;
+            lines
+                .read(number, line.trim_end())
+                .map_err(|reason| format!("{path}, line {number}: {reason}"))?;
         }
         lines.close();
         Ok(())
@@ -80,6 +80,15 @@ impl Ini {
         };
         let section = self.sections.entry(to.0.to_owned()).or_default();
         section.entry(to.1.to_owned()).or_insert(entries);
+    }
+
+    /// An option that is not set is what another one is.
+    pub(super) fn copy_option(&mut self, from: (&str, &str), to: (&str, &str)) {
+        let entries = self.entries(from.0, from.1).to_vec();
+        if !entries.is_empty() {
+            let section = self.sections.entry(to.0.to_owned()).or_default();
+            section.entry(to.1.to_owned()).or_insert(entries);
+        }
     }
 
     /// Replaces `$name`, `${name}`, `$section.name` in a value of `section` by
@@ -159,7 +168,11 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     inner.chars().next().filter(|&c| is_first(c))?;
     let end = inner.find(|c| !is_other(c)).unwrap_or(inner.len());
     let (name, rest) = inner.split_at(end);
-    if inner.len() == text.len() { Some((name, rest)) } else { Some((name, rest.strip_prefix('}')?)) }
+    if inner.len() == text.len() {
+        Some((name, rest))
+    } else {
+        Some((name, rest.strip_prefix('}')?))
+    }
 }
 
 impl Lines<'_> {
