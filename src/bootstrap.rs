@@ -5,15 +5,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{PolicySettings, Settings, StorageSettings};
+use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
 use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
@@ -22,10 +23,11 @@ use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
+use crate::transport::auth::{self, Authenticator};
 use crate::transport::http;
 
-/// How often the files of the policy are looked at.
-const POLICY_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon a changed file is noticed, at the latest.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Nobody could tell who is calling.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -75,8 +80,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
-    /// Looks whether the files of the policy change, if it has any.
-    policy: Option<Task>,
+    watches: Vec<Task>,
     storage: Storage,
 }
 
@@ -90,13 +94,17 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
-    let policy_files = policy_files(&settings.policy);
+    warn_of_strangers(settings.auth.strategy, address);
+    let auth_files = Files::look(settings.auth.watched_files());
+    let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
+    let authenticator = authenticator.map(Arc::new);
+    let policy_files = Files::look(settings.policy.watched_files());
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
     let storage = open(&settings.storage).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
     let service = Arc::new(service.with_policy(Arc::clone(&policy)));
-    let server = match http::serve(service, settings, listener) {
+    let server = match http::serve(service, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -104,13 +112,17 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         }
     };
     let interval = Duration::from_secs(settings.gc.interval.into());
+    let mut watches =
+        vec![watch::start(policy_files, WATCH_INTERVAL, move || policy.reload())];
+    watches.extend(authenticator.map(|authenticator| {
+        watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+    }));
     Ok(Running {
         address,
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
-        policy: policy_files
-            .map(|files| watch::start(files, POLICY_INTERVAL, move || policy.reload())),
+        watches,
         storage,
     })
 }
@@ -135,8 +147,8 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
-        if let Some(policy) = self.policy {
-            policy.stop().await;
+        for watch in self.watches {
+            watch.stop().await;
         }
         self.storage.data.close().await;
     }
@@ -166,12 +178,15 @@ pub fn policy(settings: &PolicySettings) -> Result<(String, Vec<String>), Policy
     Ok((policy.to_string(), policy.warnings().to_vec()))
 }
 
-/// A first look at the files of the policy, before they are read.
-fn policy_files(settings: &PolicySettings) -> Option<Files> {
-    let PolicySettings { file, dirs, .. } = settings;
-    let mut paths = file.iter().chain(dirs).map(PathBuf::from).peekable();
-    paths.peek()?;
-    Some(Files::look(paths))
+/// Headers that anybody can set are no proof of anything.
+fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
+    if strategy == AuthStrategy::Noauth && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "auth.strategy is noauth: WHOEVER CAN CONNECT IS BELIEVED to be of any project and to \
+             have any role"
+        );
+    }
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {

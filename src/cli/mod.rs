@@ -15,6 +15,7 @@ mod policy;
 mod serve;
 mod settings;
 mod store;
+mod token;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -54,6 +55,9 @@ enum Command {
     /// Tells who may do what
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Looks after the tokens of callers, where there is no Keystone
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Gc(args) => gc::run(&args),
         Command::Migrate(command) => migrate::run(&command),
         Command::Policy(command) => policy::run(&command),
+        Command::Token(command) => token::run(command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

@@ -1,6 +1,7 @@
 //! Who is believed to be who.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,15 @@ impl fmt::Debug for KeystoneSettings {
 pub struct TokenSettings {
     /// The file with their hashes, which `nusku token` writes.
     pub file: Option<String>,
+}
+
+impl AuthSettings {
+    /// The files whose changes are taken notice of.
+    #[must_use]
+    pub fn watched_files(&self) -> Vec<PathBuf> {
+        let file = self.tokens.file.iter().map(PathBuf::from);
+        file.filter(|_| self.strategy == AuthStrategy::Tokens).collect()
+    }
 }
 
 pub(super) fn check(auth: &AuthSettings) -> Check {

@@ -1,5 +1,7 @@
 //! `[policy]`: files that say who may do what.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::validate::{Check, check_text, fault};
@@ -14,6 +16,14 @@ pub struct PolicySettings {
     pub dirs: Vec<String>,
     /// The rule that stands in for rules that are referred to and not there.
     pub default_rule: String,
+}
+
+impl PolicySettings {
+    /// The files and directories whose changes are taken notice of.
+    #[must_use]
+    pub fn watched_files(&self) -> Vec<PathBuf> {
+        self.file.iter().chain(&self.dirs).map(PathBuf::from).collect()
+    }
 }
 
 pub(super) fn check(policy: &PolicySettings) -> Check {

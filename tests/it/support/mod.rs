@@ -20,6 +20,7 @@ use nusku::service::Service;
 use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
+use nusku::transport::auth::Authenticator;
 use nusku::transport::http;
 use serde_json::{Value, json};
 
@@ -74,11 +75,14 @@ impl TestApp {
         let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = settings.clone();
+        let (settings, auth_clock) = (settings.clone(), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = http::serve(service, &settings, listener).unwrap();
+                let runtime = tokio::runtime::Handle::current();
+                let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
+                let authenticator = authenticator.unwrap().map(Arc::new);
+                let server = http::serve(service, authenticator, &settings, listener).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
