@@ -9,8 +9,8 @@ use super::error::OpResult;
 use super::registry::QueueRef;
 use super::settle::settle;
 use super::slip::{Place, Slip};
-use super::tx::{Tx, claim_number};
-use super::{EmbeddedDriver, body, queues};
+use super::tx::Tx;
+use super::{EmbeddedDriver, body, markers, queues};
 use crate::model::{ClaimId, ClaimOrder, DeadLetter, QueueKey, StoredClaim, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
@@ -150,7 +150,7 @@ fn create(
     let markers = slips.iter().map(|slip| slip.marker).collect();
     ClaimRow { number, queue, ttl: order.ttl, expires, markers }.insert(tx.conn)?;
     tx.wake_by(expires);
-    Ok(Some(Made { id: tx.claim_id(number), expires, slips }))
+    Ok(Some(Made { id: tx.ids.claim(number), expires, slips }))
 }
 
 /// Takes delayed messages too, where the queue's delays are off: of those and
@@ -239,9 +239,11 @@ fn bury(
         Some(number) => number,
         None => queues::insert(tx, &grave, Arc::default())?,
     };
-    for mut slip in spent {
+    let first = markers::take(tx, queue, spent.len(), now)?;
+    for (marker, mut slip) in (first..).zip(spent) {
         slip.queue = queue;
-        slip.marker = tx.number();
+        slip.marker = marker;
+        slip.moved = true;
         slip.claims = 0;
         slip.claim = None;
         if let Some(ttl) = rule.ttl {
@@ -293,7 +295,7 @@ fn release(tx: &mut Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult
 }
 
 fn live(tx: &Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult<Option<ClaimRow>> {
-    match tx.claim_number(id) {
+    match tx.ids.claim_number(id) {
         Some(number) => Ok(ClaimRow::find_live(tx.conn, number, queue, now)?),
         None => Ok(None),
     }
@@ -311,10 +313,10 @@ impl ClaimController for EmbeddedDriver {
         let (key, order, ttl) = (key.clone(), order.clone(), order.ttl);
         let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
         let Some(Made { id, expires, slips }) = made else { return Ok(None) };
-        let salt = self.salt();
-        let messages = match self.memory.recent.complete(salt, &slips) {
+        let memory = Arc::clone(&self.memory);
+        let messages = match memory.recent.complete(&memory.ids, &slips) {
             Some(messages) => messages,
-            None => self.read(move |conn| body::complete(conn, salt, &slips)).await?,
+            None => self.read(move |conn| body::complete(conn, &memory.ids, &slips)).await?,
         };
         // All of it may have been deleted by id since the commit.
         Ok((!messages.is_empty()).then_some(StoredClaim { id, ttl, expires, messages }))
@@ -323,14 +325,14 @@ impl ClaimController for EmbeddedDriver {
     async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         let missing = || Error::ClaimDoesNotExist(key.clone(), id);
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
-        let salt = self.salt();
-        let number = claim_number(salt, id).ok_or_else(missing)?;
+        let memory = Arc::clone(&self.memory);
+        let number = memory.ids.claim_number(id).ok_or_else(missing)?;
         let found = self.read(move |conn| {
             let Some(claim) = ClaimRow::find_live(conn, number, queue.number, now)? else {
                 return Ok(None);
             };
             let slips = claim.slips(conn)?;
-            Ok(Some((claim.ttl, claim.expires, body::complete(conn, salt, &slips)?)))
+            Ok(Some((claim.ttl, claim.expires, body::complete(conn, &memory.ids, &slips)?)))
         });
         match found.await? {
             Some((ttl, expires, messages)) if !messages.is_empty() => {

@@ -12,13 +12,16 @@ mod claims;
 mod error;
 mod expiry;
 mod header;
+mod ids;
 mod listing;
 mod lock;
+mod markers;
 mod messages;
 mod queues;
 mod reader;
 mod recent;
 mod registry;
+mod resume;
 mod schema;
 mod settle;
 mod shrink;
@@ -38,6 +41,7 @@ pub use error::OpenError;
 
 use self::checkpointer::Checkpointer;
 use self::error::OpResult;
+use self::ids::Ids;
 use self::lock::DirectoryLock;
 use self::reader::Readers;
 use self::recent::RecentBodies;
@@ -64,7 +68,6 @@ pub struct EmbeddedDriver {
     writer: Writer,
     readers: Readers,
     memory: Arc<Memory>,
-    salt: u64,
     checkpointer: Checkpointer,
     rest: Mutex<Option<Rest>>,
 }
@@ -101,11 +104,11 @@ impl EmbeddedDriver {
             admin::look_over(&conn, &path, steps)?;
         }
         schema::prepare(&mut conn, settings.writer_cache_mib)?;
-        let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
+        let ids = Ids::load(&conn)?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
         let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
-        let memory = Arc::new(Memory { registry: Registry::default(), recent });
+        let memory = Arc::new(Memory { registry: Registry::default(), recent, ids });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -129,14 +132,9 @@ impl EmbeddedDriver {
             writer,
             readers,
             memory,
-            salt: salt.cast_unsigned(),
             checkpointer,
             rest: Mutex::new(Some(Rest { threads, _lock: lock })),
         }))
-    }
-
-    fn salt(&self) -> u64 {
-        self.salt
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T>
@@ -206,7 +204,9 @@ impl DataDriver for EmbeddedDriver {
             }
             let swept = queues::sweep(tx, GC_SLICE)?;
             let messages = collected.messages + swept.messages;
-            let more = swept.more || shrink::give_back(tx.conn)?;
+            let more = swept.more
+                || markers::forget_retired(tx.conn, now, GC_SLICE)?
+                || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })
         .await

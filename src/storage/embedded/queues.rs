@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::EmbeddedDriver;
-use super::body;
 use super::error::{OpResult, unavailable};
 use super::registry::QueueRef;
 use super::slip::{Place, Slip};
 use super::tx::{Effect, Tx};
+use super::{body, markers};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord};
 use crate::storage::{Collected, Error, QueueController, Result};
 
@@ -62,6 +62,7 @@ fn set_metadata(tx: &mut Tx<'_>, key: &QueueKey, old: &Metadata, new: &Metadata)
 /// Drops the record; the messages are the collector's, see [`sweep`].
 fn delete(tx: &mut Tx<'_>, key: &QueueKey) -> OpResult<()> {
     let Some(number) = number_of(tx.conn, key)? else { return Ok(()) };
+    markers::retire(tx, key, number)?;
     tx.conn.prepare_cached("DELETE FROM queue WHERE number = ?1")?.execute([number])?;
     tx.conn.prepare_cached("INSERT INTO dropped VALUES (?1)")?.execute([number])?;
     tx.after_commit(Effect::Forget(key.clone()));

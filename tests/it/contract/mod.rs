@@ -156,6 +156,10 @@ macro_rules! contract {
                 a_queue_made_anew_goes_on_counting,
                 a_restart_does_not_bring_markers_back,
                 a_restart_after_a_deletion_does_not_either,
+                a_clock_set_back_does_not_bring_markers_back,
+                markers_tell_nothing_of_other_queues,
+                a_new_queue_tells_nothing_of_deleted_ones,
+                ids_tell_nothing_of_each_other,
                 an_observer_meets_a_moved_message_once_more,
             ]);
             contract!(@cases $fresh, volume: [

@@ -27,8 +27,6 @@ struct State {
     last_markers: BTreeMap<QueueKey, u64>,
     /// The marker of each message that was ever in a queue.
     places: BTreeMap<(QueueKey, MessageId), u64>,
-    /// Messages and claims made so far; numbers their ids.
-    made: u64,
     /// Messages that expired and that no collection has reported yet.
     expired: u64,
 }
@@ -130,12 +128,6 @@ impl State {
         self.queues.entry(queue.clone()).or_default().messages.insert(*last, kept);
     }
 
-    /// The parts of the next id.
-    fn next_id(&mut self, now: Timestamp) -> (u32, u64) {
-        self.made += 1;
-        (u32::try_from(now.seconds()).unwrap_or_default(), self.made)
-    }
-
     fn create_queue(&mut self, queue: &QueueKey, metadata: &Metadata) -> bool {
         if self.queues.contains_key(queue) {
             return false;
@@ -183,8 +175,7 @@ impl State {
         }
         let mut ids = Vec::new();
         for new in messages {
-            let (seconds, number) = self.next_id(now);
-            let id = MessageId::from_parts(seconds, number);
+            let id = MessageId::from_bytes(next_id(now));
             let message = StoredMessage {
                 id,
                 marker: 0,
@@ -307,8 +298,7 @@ impl State {
         order: &ClaimOrder,
         now: Timestamp,
     ) -> Option<StoredClaim> {
-        let (seconds, number) = self.next_id(now);
-        let id = ClaimId::from_parts(seconds, number);
+        let id = ClaimId::from_bytes(next_id(now));
         let chosen: Vec<_> = self
             .messages(queue)
             .filter(|kept| !kept.is_claimed(now))
@@ -396,6 +386,12 @@ impl State {
     fn volume(&self, now: Timestamp) -> Volume {
         count(self.queues.values().flat_map(|queue| queue.messages.values()), now)
     }
+}
+
+/// When it was made, and chance: an id tells nothing of other ones.
+fn next_id(now: Timestamp) -> [u8; 12] {
+    let seconds = u32::try_from(now.seconds()).unwrap_or_default();
+    MessageId::from_parts(seconds, uuid::Uuid::new_v4().as_u64_pair().0).bytes()
 }
 
 fn count<'a>(messages: impl Iterator<Item = &'a Kept>, now: Timestamp) -> Volume {
