@@ -112,8 +112,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         }
     };
     let interval = Duration::from_secs(settings.gc.interval.into());
-    let mut watches =
-        vec![watch::start(policy_files, WATCH_INTERVAL, move || policy.reload())];
+    let mut watches = vec![watch::start(policy_files, WATCH_INTERVAL, move || policy.reload())];
     watches.extend(authenticator.map(|authenticator| {
         watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
     }));

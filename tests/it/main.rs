@@ -18,6 +18,7 @@ mod failover;
 mod fuzz;
 mod hostile;
 mod http_v2;
+mod import;
 mod model;
 mod mongodb_start;
 mod observers;
