@@ -154,7 +154,7 @@ fn stores(reader: &Reader, import: &mut Import) -> Result<()> {
 /// are none.
 fn policies(reader: &Reader, directory: &Path, import: &mut Import) -> Result<()> {
     const SECTION: &str = "oslo_policy";
-    let named = reader.value(SECTION, "policy_file")?;
+    let named = reader.value(SECTION, "policy_file")?.filter(|name| name != "policy.yaml");
     let path = directory.join(named.as_deref().unwrap_or("policy.yaml"));
     if path.is_file() {
         let path = path.display().to_string();
