@@ -19,6 +19,7 @@ mod fuzz;
 mod hostile;
 mod http_v2;
 mod import;
+mod isolation;
 mod model;
 mod mongodb_start;
 mod observers;

@@ -59,6 +59,11 @@ impl TestApp {
         Self::over(storage, &settings, dir)
     }
 
+    /// A server over that store, with some settings changed.
+    pub fn on(storage: Storage, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(storage, &settings(change), tempfile::tempdir().unwrap())
+    }
+
     /// A server whose store cannot answer.
     pub fn broken() -> Self {
         Self::over(
