@@ -26,7 +26,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Whose certificates are taken.
 #[derive(Clone, Copy, Debug)]

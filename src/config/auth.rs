@@ -73,7 +73,7 @@ pub struct KeystoneSettings {
     /// How long a token that Keystone does not know is refused without asking
     /// again, in seconds.
     pub negative_cache_time: u32,
-    /// Most tokens that are remembered.
+    /// Most valid tokens that are remembered, and as many unknown ones.
     pub token_cache_size: u64,
     /// Roles of which a service has one.
     pub service_token_roles: Vec<String>,

@@ -168,9 +168,13 @@ impl TokenEntry {
         if self.project.trim().is_empty() || project.is_too_long() {
             return Err(format!("project has not 1 to {} characters", ProjectId::CHARS_MAX));
         }
-        let mut texts = self.roles.iter().chain(&self.user);
-        if texts.any(|text| text.trim().is_empty()) {
+        let texts = self.roles.iter().chain(&self.user);
+        if texts.clone().any(|text| text.trim().is_empty()) {
             return Err("the user or a role is empty".to_owned());
+        }
+        // They stand in logs and listings.
+        if texts.chain([&self.id, &self.project]).any(|text| text.contains(char::is_control)) {
+            return Err("there is a control character in it".to_owned());
         }
         Ok(())
     }

@@ -50,3 +50,39 @@ impl Tokens {
         current.bearer(token, self.clock.now()).cloned().ok_or(AuthError::Unauthorized)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::token_file::{self, NewToken};
+
+    #[test]
+    fn a_file_that_is_broken_or_gone_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens.toml");
+        let new = || NewToken {
+            project: "acme".to_owned(),
+            user: None,
+            roles: Vec::new(),
+            expires: None,
+        };
+        let (_, token) = token_file::create(&path, new()).unwrap();
+        let good = fs::read_to_string(&path).unwrap();
+        let tokens = Tokens::open(&path, Clock::system()).unwrap();
+        let is_in = |token: &str| {
+            let shown = Presented { token: Some(token), ..Presented::default() };
+            tokens.authenticate(&shown).is_ok()
+        };
+        fs::write(&path, format!("{good}\n[[token]]\nid = \"half")).unwrap();
+        tokens.reload();
+        assert!(is_in(&token));
+        fs::remove_file(&path).unwrap();
+        tokens.reload();
+        assert!(is_in(&token));
+        fs::write(&path, "").unwrap();
+        tokens.reload();
+        assert!(!is_in(&token), "an empty file is a good one");
+    }
+}

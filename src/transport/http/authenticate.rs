@@ -30,6 +30,7 @@ pub struct Authentication(pub Option<Arc<Authenticator>>);
 /// One per worker.
 pub struct Authenticating<S> {
     authenticator: Option<Arc<Authenticator>>,
+    nobody: Arc<Identity>,
     next: Rc<S>,
 }
 
@@ -44,7 +45,8 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, next: S) -> Self::Future {
-        ready(Ok(Authenticating { authenticator: self.0.clone(), next: Rc::new(next) }))
+        let (authenticator, nobody) = (self.0.clone(), Arc::default());
+        ready(Ok(Authenticating { authenticator, nobody, next: Rc::new(next) }))
     }
 }
 
@@ -62,9 +64,9 @@ where
         let Some(authenticator) = self.authenticator.clone() else {
             return Either::Left(self.next.call(request));
         };
+        // Whatever comes of it, headers are not to be asked who is calling.
+        request.extensions_mut().insert(Arc::clone(&self.nobody));
         if request.path() == "/" || request.headers().contains_key(SIGNATURE) {
-            // Without it, headers would be asked who is calling.
-            request.extensions_mut().insert(Arc::new(Identity::default()));
             return Either::Left(self.next.call(request));
         }
         let next = Rc::clone(&self.next);

@@ -75,10 +75,7 @@ impl KeystoneClient {
     async fn ask(&self, token: &str, allow_expired: bool) -> Result<Option<Token>, String> {
         let mut subject = HeaderValue::from_str(token).map_err(|error| error.to_string())?;
         subject.set_sensitive(true);
-        let uri = match allow_expired {
-            true => format!("{}&allow_expired=1", self.tokens),
-            false => self.tokens.clone(),
-        };
+        let uri = format!("{}{}", self.tokens, if allow_expired { "&allow_expired=1" } else { "" });
         let mut renewed = false;
         loop {
             let own = self.session.token().await?;

@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(token: Value) -> Option<Token> {
+    fn parse(token: &Value) -> Option<Token> {
         Token::parse(json!({ "token": token }).to_string().as_bytes())
     }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_project_scope() {
-        let token = parse(json!({
+        let token = parse(&json!({
             "methods": ["password"], "expires_at": "2027-06-26T01:51:46.999999Z",
             "audit_ids": ["x"], "user": user(), "is_domain": false,
             "project": {"id": "p1", "name": "acme", "domain": {"id": "d1", "name": "Corp"}},
@@ -165,10 +165,11 @@ mod tests {
     #[test]
     fn scopes_without_a_project() {
         let expires = "2027-06-26T01:51:46Z";
-        let system = parse(json!({"expires_at": expires, "user": user(), "system": {"all": true}}));
+        let system =
+            parse(&json!({"expires_at": expires, "user": user(), "system": {"all": true}}));
         let identity = system.unwrap().identity;
         assert_eq!((identity.system_scope.as_deref(), identity.project_id), (Some("all"), None));
-        let domain = parse(json!({
+        let domain = parse(&json!({
             "expires_at": expires, "user": user(), "domain": {"id": "d1", "name": "Corp"},
             "is_admin_project": false,
         }));
@@ -182,7 +183,7 @@ mod tests {
         for answer in ["", "{}", "[]", "<html>", r#"{"token": {}}"#, r#"{"token": null}"#] {
             assert_eq!(Token::parse(answer.as_bytes()), None, "{answer}");
         }
-        assert_eq!(parse(json!({"expires_at": "tomorrow", "user": user()})), None);
-        assert_eq!(parse(json!({"expires_at": "2027-06-26T01:51:46Z"})), None);
+        assert_eq!(parse(&json!({"expires_at": "tomorrow", "user": user()})), None);
+        assert_eq!(parse(&json!({"expires_at": "2027-06-26T01:51:46Z"})), None);
     }
 }
