@@ -87,11 +87,29 @@ type Result<T> = std::result::Result<T, Finding>;
 /// If a file cannot be read at all. Whatever is wrong with single options is in
 /// the result.
 pub fn import(paths: &[PathBuf]) -> std::result::Result<Import, ImportError> {
-    let mut ini = Ini::default();
+    let mut texts = Vec::new();
     for path in paths {
         let unreadable = |reason| ImportError::Unreadable { path: path.clone(), reason };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        ini.add(&path.display().to_string(), &text).map_err(ImportError::Syntax)?;
+        texts.push((path.display().to_string(), text));
+    }
+    let directory = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+    import_texts(&texts, directory)
+}
+
+/// Does what [`import`] does with files that are read already, each with its
+/// name; `directory` is that of the first one, in which policies are looked for.
+///
+/// # Errors
+///
+/// As [`import`].
+pub fn import_texts(
+    texts: &[(String, String)],
+    directory: &Path,
+) -> std::result::Result<Import, ImportError> {
+    let mut ini = Ini::default();
+    for (name, text) in texts {
+        ini.add(name, text).map_err(ImportError::Syntax)?;
     }
     combined::prepare(&mut ini);
     for (from, to) in options::RENAMED {
@@ -106,7 +124,6 @@ pub fn import(paths: &[PathBuf]) -> std::result::Result<Import, ImportError> {
             Err(finding) => import.findings.push(finding),
         }
     }
-    let directory = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
     combined::carry(&reader, directory, &mut import);
     import.leave_out_defaults()?;
     import.leave_out_what_does_not_fit();

@@ -54,9 +54,10 @@ impl<'a> Life<'a> {
         let answer = self.request(method, path, body.as_ref()).expect_any();
         let location = answer.header("location").unwrap_or_default().to_owned();
         let mut document = if answer.body.is_empty() { Value::Null } else { answer.json() };
-        if path.contains("?ids=") {
+        if path.contains("?ids=")
+            && let Some(messages) = document["messages"].as_array_mut()
+        {
             // In the order of the ids, which is no order of anything.
-            let messages = document["messages"].as_array_mut().unwrap();
             messages.sort_by_key(|message| message["body"]["it"].as_u64());
         }
         let shown = self.plain(&document).to_string();

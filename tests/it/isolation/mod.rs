@@ -40,6 +40,7 @@ fn pairs() -> Vec<(String, String)> {
         ("a\\", "a\\\\"),
         ("None", "null"),
         ("p_q", "p"),
+        ("in  between", "in between"),
     ];
     let mut pairs: Vec<_> =
         pairs.into_iter().map(|(one, other)| (one.to_owned(), other.to_owned())).collect();
@@ -204,8 +205,7 @@ fn token(file: &Path, project: &str) -> String {
 fn two_projects_with_tokens() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens.toml");
-    let mut pairs = pairs();
-    pairs.push(("trailing".to_owned(), "trailing ".to_owned()));
+    let pairs = pairs();
     let tokens: Vec<_> = pairs
         .iter()
         .map(|(one, other)| [one, other].map(|name| (name.as_str(), token(&file, name))))
