@@ -19,8 +19,11 @@ use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
-use crate::tasks::{Task, gc};
-use crate::transport::http;
+use crate::tasks::{Task, gc, watch};
+use crate::transport::http::{self, Certificate, TlsError};
+
+/// How often files are looked at that can change while the server runs.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -67,6 +73,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
+    certificate: Option<Task>,
     storage: Storage,
 }
 
@@ -80,10 +87,13 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
+    let tls = &settings.http.tls;
+    let files = watch::Files::look(tls.files());
+    let certificate = Certificate::load(tls)?;
     let storage = open(&settings.storage).await?;
 
     let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
-    let server = match http::serve(service, settings, listener) {
+    let server = match http::serve(service, settings, listener, certificate.as_ref()) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -96,6 +106,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        certificate: certificate.map(|it| renew(&it, files)),
         storage,
     })
 }
@@ -120,6 +131,9 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
+        if let Some(certificate) = self.certificate {
+            certificate.stop().await;
+        }
         self.storage.data.close().await;
     }
 }
@@ -135,6 +149,15 @@ pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, S
     let collected = gc::once(storage.data.as_ref(), clock).await;
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// Reads the certificate anew whenever its files change.
+fn renew(certificate: &Arc<Certificate>, files: watch::Files) -> Task {
+    let certificate = Arc::clone(certificate);
+    watch::start(files, LOOK_AT_FILES, move || match certificate.reload() {
+        Ok(()) => tracing::info!("the certificate was read anew"),
+        Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+    })
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {

@@ -35,7 +35,7 @@ async fn serve(settings: &Settings) -> ExitCode {
     };
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "started");
     // Nobody reading along does not keep a server from serving.
-    super::print(&greeting(&running, &settings.storage));
+    super::print(&greeting(&running, settings));
 
     tokio::select! {
         signal = stop.next() => tracing::info!(signal, "stopping"),
@@ -60,15 +60,16 @@ async fn serve(settings: &Settings) -> ExitCode {
 }
 
 /// Where the server is, where the data is, and something to try.
-fn greeting(running: &Running, storage: &StorageSettings) -> String {
+fn greeting(running: &Running, settings: &Settings) -> String {
     let address = running.address();
+    let scheme = if settings.http.tls.is_on() { "https" } else { "http" };
     format!(
-        "nusku {} listens on http://{address}\n{}\nTry: \
-         curl -i http://{address}/v2/queues/demo/messages \
+        "nusku {} listens on {scheme}://{address}\n{}\nTry: \
+         curl -i {scheme}://{address}/v2/queues/demo/messages \
          -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H 'X-Project-ID: demo' \
          -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
         env!("CARGO_PKG_VERSION"),
-        place(storage),
+        place(&settings.storage),
     )
 }
 

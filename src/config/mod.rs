@@ -5,6 +5,8 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+mod cors;
+mod http;
 mod load;
 mod redact;
 mod validate;
@@ -14,6 +16,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
+pub use cors::CorsSettings;
+pub use http::{ForwardedHeader, HttpSettings, TlsSettings};
 pub use load::{ConfigError, Flag, Sources};
 pub use redact::shown_uri;
 
@@ -36,6 +40,8 @@ pub struct Settings {
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.
     pub http: HttpSettings,
+    /// Pages of other origins.
+    pub cors: CorsSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
     /// Garbage collection.
@@ -158,20 +164,6 @@ impl fmt::Debug for SignedUrlSettings {
         let secret_key = self.secret_key.as_ref().map(|_| "(not shown)");
         f.debug_struct("SignedUrlSettings").field("secret_key", &secret_key).finish()
     }
-}
-
-/// The HTTP front end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSettings {
-    /// Address to listen on.
-    pub bind: String,
-    /// Port to listen on; 0 lets the system choose.
-    pub port: u16,
-    /// Worker threads; 0 means one per core.
-    pub workers: usize,
-    /// Longest wait for requests in flight when the server stops, in seconds.
-    pub shutdown_timeout: u32,
 }
 
 /// Where messages are kept.

@@ -14,6 +14,7 @@ mod config;
 mod contract;
 mod crash;
 mod dice;
+mod edges;
 mod failover;
 mod fuzz;
 mod hostile;

@@ -84,6 +84,22 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "415 Unsupported Media Type", description)
     }
 
+    /// The path and query are longer than is allowed.
+    pub fn uri_too_long(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "414 URI Too Long", description)
+    }
+
+    /// The headers are larger, or more, than is allowed.
+    pub fn headers_too_large(description: impl Into<Cow<'static, str>>) -> Self {
+        const STATUS: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(STATUS, "431 Request Header Fields Too Large", description)
+    }
+
+    /// The body did not arrive in time.
+    pub fn timed_out(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout", description)
+    }
+
     /// A broken rule or limit.
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, description)

@@ -74,7 +74,7 @@ impl TestApp {
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = http::serve(service, &settings, listener).unwrap();
+                let server = http::serve(service, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
