@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nusku::config::EmbeddedSettings;
 use nusku::model::{
-    ClaimOrder, ClientId, JsonText, Metadata, NewMessage, ProjectId, QueueKey, QueueName, Timestamp,
+    Body, ClaimOrder, ClientId, Metadata, NewMessage, ProjectId, QueueKey, QueueName, Timestamp,
 };
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::storage::{ClaimController, MessageController, QueueController};
@@ -90,7 +90,7 @@ async fn work(
     messages: Arc<AtomicU64>,
 ) {
     let client = ClientId::parse_any("3381af92-2b9e-11e3-b191-71861300734c");
-    let body = JsonText::from(format!("\"{}\"", "x".repeat(1022)).as_str());
+    let body = Body::from(format!("\"{}\"", "x".repeat(1022)).as_str());
     let new = NewMessage { ttl: 3600, delay: 0, body, checksum: None };
     let order =
         ClaimOrder { ttl: 300, grace: 60, limit: 10, include_delayed: true, dead_letter: None };

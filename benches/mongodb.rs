@@ -22,7 +22,7 @@ use mongodb::options::{ClientOptions, WriteConcern};
 use mongodb::{Client, Collection};
 use nusku::config::{DEFAULTS, MongodbSettings, Settings};
 use nusku::model::{
-    ClaimOrder, ClientId, JsonText, Metadata, NewMessage, ProjectId, QueueKey, QueueName, Timestamp,
+    Body, ClaimOrder, ClientId, Metadata, NewMessage, ProjectId, QueueKey, QueueName, Timestamp,
 };
 use nusku::storage::mongodb::MongodbDriver;
 use nusku::storage::{ClaimController, MessageController, QueueController};
@@ -164,7 +164,7 @@ impl Bench {
     async fn post(&self, number: usize, count: usize) -> u64 {
         let body = format!(r#"{{"event":"order.created","pad":"{}"}}"#, "x".repeat(PAD));
         let message =
-            NewMessage { ttl: 3600, delay: 0, body: JsonText::from(body.as_str()), checksum: None };
+            NewMessage { ttl: 3600, delay: 0, body: Body::from(body.as_str()), checksum: None };
         let client = ClientId::parse_any("3381af92-2b9e-11e3-b191-71861300734c");
         let messages = vec![message; count];
         self.driver.post(&queue(number), &client, messages, now()).await.expect("a post");

@@ -1,10 +1,13 @@
 //! Claims: batches of messages hidden from other workers for a while.
 
-use super::{ClaimId, Message, QueueName, Timestamp};
+use super::{Body, ClaimId, JsonText, Message, QueueName, Timestamp};
+
+/// A claim as a store has it.
+pub type StoredClaim = Claim<Body>;
 
 /// A live claim and the messages it still holds, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct Claim<B = JsonText> {
     /// Its name.
     pub id: ClaimId,
     /// Seconds it lives, counted from its creation or last renewal.
@@ -12,10 +15,10 @@ pub struct Claim {
     /// When its messages become available again.
     pub expires: Timestamp,
     /// What it holds; never empty.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<B>>,
 }
 
-impl Claim {
+impl<B> Claim<B> {
     /// Seconds since the claim was created or last renewed.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> i64 {

@@ -1,6 +1,6 @@
 //! Messages and how they are listed.
 
-use super::{ClaimId, ClientId, JsonText, MessageId, Timestamp};
+use super::{Body, ClaimId, ClientId, JsonText, MessageId, Timestamp};
 
 /// A message as posted, checked and with all defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,14 +10,17 @@ pub struct NewMessage {
     /// Seconds until it can be claimed.
     pub delay: u32,
     /// Any JSON value.
-    pub body: JsonText,
+    pub body: Body,
     /// `MD5:` and hex digits, if the service is told to keep checksums.
     pub checksum: Option<String>,
 }
 
-/// A message as stored.
+/// A message as a store has it.
+pub type StoredMessage = Message<Body>;
+
+/// A message that was posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<B = JsonText> {
     /// Its name.
     pub id: MessageId,
     /// Its place in its queue: greater than that of every message before it.
@@ -29,10 +32,19 @@ pub struct Message {
     /// The claim that holds it, or the expired claim that held it last;
     /// `None` if it was never claimed or its last claim was released.
     pub claim: Option<ClaimId>,
-    /// What was posted, as the text that was posted.
-    pub body: JsonText,
+    /// What was posted.
+    pub body: B,
     /// The checksum it was posted with.
     pub checksum: Option<String>,
+}
+
+impl<B> Message<B> {
+    /// The same message with another body.
+    #[must_use]
+    pub fn with_body<C>(self, body: C) -> Message<C> {
+        let Self { id, marker, ttl, created, claim, checksum, .. } = self;
+        Message { id, marker, ttl, created, claim, body, checksum }
+    }
 }
 
 /// A place in the listing of a queue.

@@ -2,17 +2,23 @@
 //!
 //! Nothing here knows of HTTP, of a store, or of the current time.
 
+mod body;
 mod claim;
 mod id;
+mod identity;
 mod json;
 mod message;
+mod pool;
 mod queue;
 mod time;
 
-pub use claim::{Claim, ClaimOrder, DeadLetter};
+pub use body::{Body, SealedBody};
+pub use claim::{Claim, ClaimOrder, DeadLetter, StoredClaim};
 pub use id::{ClaimId, ClientId, MalformedClientId, MessageId};
+pub use identity::{Identity, ServiceIdentity};
 pub use json::{JsonText, MAX_DEPTH, TextFault};
-pub use message::{ListQuery, Marker, Message, MessageHead, NewMessage, Stats};
+pub use message::{ListQuery, Marker, Message, MessageHead, NewMessage, Stats, StoredMessage};
+pub use pool::{Capability, Flavor, FlavorName, Placement, Pool, PoolName};
 pub use queue::{
     Metadata, MetadataFilter, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord,
 };

@@ -1,5 +1,7 @@
 //! Claims: create, look at, renew, release.
 
+use super::access::Permit;
+use super::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
 use super::check::{CLAIM_GRACE_MIN, CLAIM_TTL_MIN, message_limit, within};
 use super::metadata::QueueOptions;
 use super::{Error, Field, Result, Service};
@@ -17,7 +19,7 @@ impl Service {
     /// [`Error::InvalidRequest`] for one out of range.
     pub async fn create_claim(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<CreateClaim>,
         limit: Option<i64>,
         ttl: Field,
         grace: Field,
@@ -36,7 +38,8 @@ impl Service {
             include_delayed: options.message_delay().is_none(),
             dead_letter: options.dead_letter(),
         };
-        Ok(self.storage.data.claims().create(queue, &order, self.now()).await?)
+        let claim = self.storage.data.claims().create(queue, &order, self.now()).await?;
+        claim.map(|claim| self.open_claim(&queue.project, claim)).transpose()
     }
 
     /// A live claim and what it still holds.
@@ -44,10 +47,10 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::ClaimDoesNotExist`], also for an id that is none.
-    pub async fn get_claim(&self, queue: &QueueKey, id: &str) -> Result<Claim> {
+    pub async fn get_claim(&self, queue: &Permit<GetClaim>, id: &str) -> Result<Claim> {
         let known = parse_id(queue, id)?;
         let claim = self.storage.data.claims().get(queue, known, self.now()).await;
-        claim.map_err(|error| as_sent(error, queue, id))
+        self.open_claim(&queue.project, claim.map_err(|error| as_sent(error, queue, id))?)
     }
 
     /// Renews a live claim. Missing numbers become the server's defaults, not
@@ -61,7 +64,7 @@ impl Service {
     /// [`Error::ClaimDoesNotExist`], also for an id that is none.
     pub async fn renew_claim(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<RenewClaim>,
         id: &str,
         ttl: Field,
         grace: Field,
@@ -76,7 +79,7 @@ impl Service {
 
     /// Ends a claim: its messages are free at once. One that does not live, or
     /// an id that is none, is no error.
-    pub async fn release_claim(&self, queue: &QueueKey, id: &str) -> Result<()> {
+    pub async fn release_claim(&self, queue: &Permit<ReleaseClaim>, id: &str) -> Result<()> {
         let Some(id) = ClaimId::parse(id) else { return Ok(()) };
         Ok(self.storage.data.claims().release(queue, id, self.now()).await?)
     }

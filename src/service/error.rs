@@ -8,6 +8,9 @@ use crate::storage;
 /// that they are not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The policy does not allow it to the caller.
+    #[error("You are not authorized to complete this action.")]
+    Forbidden,
     /// A limit or a rule of the API is broken; the text names the field and the limit.
     #[error("{0}")]
     InvalidRequest(String),

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::access::Permit;
+use super::access::actions::{GetHealth, Ping};
 use super::{Result, Service};
 use crate::clock::Clock;
 use crate::model::{
-    Claim, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId, QueueKey,
-    QueueName,
+    ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId, QueueKey,
+    QueueName, StoredClaim,
 };
 use crate::storage::{self, Storage, Volume};
 
@@ -63,7 +65,7 @@ impl Service {
     /// # Errors
     ///
     /// [`storage::Error::Unavailable`].
-    pub async fn ping(&self) -> Result<()> {
+    pub async fn ping(&self, _: &Permit<Ping>) -> Result<()> {
         Ok(self.storage.data.ping().await?)
     }
 
@@ -78,7 +80,7 @@ impl Service {
     /// # Errors
     ///
     /// [`storage::Error::Unavailable`] if the store cannot tell its volume.
-    pub async fn health(&self) -> Result<Health> {
+    pub async fn health(&self, _: &Permit<GetHealth>) -> Result<Health> {
         if let Err(error) = self.storage.data.ping().await {
             return Ok(unreachable_store(&error));
         }
@@ -195,7 +197,7 @@ async fn post(
     storage.data.messages().post(queue, &client, drafts, clock.now()).await
 }
 
-async fn claim(storage: &Storage, clock: &Clock, queue: &QueueKey) -> storage::Result<Claim> {
+async fn claim(storage: &Storage, clock: &Clock, queue: &QueueKey) -> storage::Result<StoredClaim> {
     let order = ClaimOrder {
         ttl: CLAIM_TTL,
         grace: CLAIM_GRACE,
@@ -211,7 +213,7 @@ async fn delete_claimed(
     storage: &Storage,
     clock: &Clock,
     queue: &QueueKey,
-    claim: &Claim,
+    claim: &StoredClaim,
 ) -> storage::Result<()> {
     for message in &claim.messages {
         let messages = storage.data.messages();

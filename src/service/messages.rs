@@ -1,5 +1,9 @@
 //! Messages: post, list, get, delete, pop.
 
+use super::access::Permit;
+use super::access::actions::{
+    DeleteMessage, DeleteMessages, GetMessage, ListMessages, PostMessages,
+};
 use super::check::{
     MESSAGE_TTL_MIN, message_limit, message_ttl_sentence, too_many_messages, within,
 };
@@ -95,7 +99,7 @@ pub struct MessagePage {
 
 impl Service {
     /// How large a post to this queue may be.
-    pub async fn post_size(&self, queue: &QueueKey) -> Result<PostSize> {
+    pub async fn post_size(&self, queue: &Permit<PostMessages>) -> Result<PostSize> {
         let metadata = self.storage.control.queues().metadata(queue).await?;
         Ok(QueueOptions::new(metadata.as_deref(), &self.limits).post_size())
     }
@@ -111,7 +115,7 @@ impl Service {
     /// [`Error::InvalidRequest`] for a number out of range and for no drafts.
     pub async fn post_messages(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<PostMessages>,
         client: &ClientId,
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>> {
@@ -167,7 +171,7 @@ impl Service {
             ))
         })?;
         let checksum = if self.enable_checksum { checksum(&body) } else { None };
-        Ok(NewMessage { ttl, delay, body, checksum })
+        Ok(NewMessage { ttl, delay, body: body.into(), checksum })
     }
 
     /// A page of the queue, by ascending marker; a missing queue is empty, and
@@ -178,7 +182,7 @@ impl Service {
     /// [`Error::InvalidRequest`] if the limit is out of range.
     pub async fn list_messages(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<ListMessages>,
         client: &ClientId,
         listing: MessageListing,
     ) -> Result<MessagePage> {
@@ -197,6 +201,7 @@ impl Service {
             include_delayed,
         };
         let messages = self.storage.data.messages().list(queue, &query, self.now()).await?;
+        let messages = self.open_all(&queue.project, messages)?;
         Ok(MessagePage { messages, include_delayed })
     }
 
@@ -212,12 +217,14 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::MessageDoesNotExist`], also for an id that is none.
-    pub async fn get_message(&self, queue: &QueueKey, id: &str) -> Result<Message> {
+    pub async fn get_message(&self, queue: &Permit<GetMessage>, id: &str) -> Result<Message> {
         let found = match MessageId::parse(id) {
             Some(id) => self.storage.data.messages().get(queue, &[id], self.now()).await?.pop(),
             None => None,
         };
-        found.ok_or_else(|| Error::MessageDoesNotExist { id: id.to_owned(), queue: queue.clone() })
+        let missing =
+            || Error::MessageDoesNotExist { id: id.to_owned(), queue: QueueKey::clone(queue) };
+        self.open(&queue.project, found.ok_or_else(missing)?)
     }
 
     /// Those of the messages that are there, each once, by ascending id;
@@ -227,7 +234,11 @@ impl Service {
     ///
     /// [`Error::InvalidRequest`] for too few or too many ids (repeated and
     /// malformed ones count), [`Error::MessagesDoNotExist`] if none is there.
-    pub async fn get_messages(&self, queue: &QueueKey, ids: &[String]) -> Result<Vec<Message>> {
+    pub async fn get_messages(
+        &self,
+        queue: &Permit<ListMessages>,
+        ids: &[String],
+    ) -> Result<Vec<Message>> {
         let max = self.limits.max_messages_per_page;
         if !is_page(ids, max) {
             return Err(too_many_messages(max));
@@ -245,7 +256,7 @@ impl Service {
                 project = queue.project,
             )));
         }
-        Ok(messages)
+        self.open_all(&queue.project, messages)
     }
 
     /// Deletes one message, see [`storage::MessageController::delete`]. An id
@@ -258,7 +269,7 @@ impl Service {
     /// [`storage::Error::MessageIsClaimed`]; [`storage::Error::MessageIsNotClaimed`].
     pub async fn delete_message(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<DeleteMessage>,
         id: &str,
         claim: Option<&str>,
     ) -> Result<()> {
@@ -281,7 +292,7 @@ impl Service {
     /// [`storage::MessageController::delete_many`] says.
     pub async fn delete_messages(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<DeleteMessages>,
         ids: &[String],
         claims: Option<&[String]>,
     ) -> Result<()> {
@@ -316,7 +327,7 @@ impl Service {
     /// with `message_delete_with_claim_id`.
     pub async fn pop_messages(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<DeleteMessages>,
         count: i64,
         claims: Option<&[String]>,
     ) -> Result<Vec<Message>> {
@@ -330,7 +341,8 @@ impl Service {
                 "Pop value must be at least 1 and may not be greater than {max}."
             ))
         })?;
-        Ok(self.storage.data.messages().pop(queue, limit, self.now()).await?)
+        let popped = self.storage.data.messages().pop(queue, limit, self.now()).await?;
+        self.open_all(&queue.project, popped)
     }
 }
 

@@ -4,6 +4,7 @@
 //! and every store below. Nothing here knows of HTTP; sentences that Zaqar's
 //! clients may match on are part of the rules and are spelled here.
 
+pub mod access;
 mod check;
 mod checksum;
 mod claims;
@@ -17,6 +18,7 @@ mod metadata;
 pub mod python;
 mod queues;
 mod retry_policy;
+mod sealing;
 mod share;
 #[cfg(test)]
 mod tests;

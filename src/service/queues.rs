@@ -2,10 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::access::Permit;
+use super::access::actions::{
+    CreateQueue, DeleteQueue, GetQueue, GetQueueStats, ListQueues, PurgeQueue, UpdateQueue,
+};
 use super::check::queue_limit;
 use super::{Error, Result, Service, metadata};
 use crate::model::{
-    Metadata, MetadataFilter, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats,
+    Metadata, MetadataFilter, QueueFilter, QueueKey, QueueName, QueueRecord, Stats,
 };
 use crate::storage;
 
@@ -65,7 +69,11 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] for a reserved key that breaks its rule.
-    pub async fn create_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> {
+    pub async fn create_queue(
+        &self,
+        queue: &Permit<CreateQueue>,
+        metadata: Metadata,
+    ) -> Result<bool> {
         metadata::validate(&metadata, &self.limits).map_err(Error::InvalidRequest)?;
         let metadata = metadata::to_store(metadata);
         Ok(self.storage.control.queues().create(queue, &metadata).await?)
@@ -73,7 +81,7 @@ impl Service {
 
     /// The metadata as shown: stored entries, then reserved ones with their
     /// defaults where missing or falsy. A missing queue shows the defaults.
-    pub async fn queue_metadata(&self, queue: &QueueKey) -> Result<Map<String, Value>> {
+    pub async fn queue_metadata(&self, queue: &Permit<GetQueue>) -> Result<Map<String, Value>> {
         let stored = self.storage.control.queues().metadata(queue).await?;
         Ok(metadata::shown(stored.as_deref(), &self.limits))
     }
@@ -88,7 +96,7 @@ impl Service {
     /// changing the queue.
     pub async fn update_queue(
         &self,
-        queue: &QueueKey,
+        queue: &Permit<UpdateQueue>,
         changes: Vec<MetadataChange>,
     ) -> Result<Map<String, Value>> {
         for _ in 1..UPDATE_TRIES {
@@ -137,7 +145,7 @@ impl Service {
 
     /// Removes a queue and its messages, claimed ones too. A missing queue is
     /// no error.
-    pub async fn delete_queue(&self, queue: &QueueKey) -> Result<()> {
+    pub async fn delete_queue(&self, queue: &Permit<DeleteQueue>) -> Result<()> {
         Ok(self.storage.control.queues().delete(queue).await?)
     }
 
@@ -148,7 +156,7 @@ impl Service {
     /// [`Error::InvalidRequest`] if the limit is out of range.
     pub async fn list_queues(
         &self,
-        project: &ProjectId,
+        project: &Permit<ListQueues>,
         listing: QueueListing,
     ) -> Result<QueuePage> {
         let limit = queue_limit(listing.limit, self.limits.max_queues_per_page)?;
@@ -169,7 +177,7 @@ impl Service {
     }
 
     /// Counts the messages of a queue; a missing queue has none.
-    pub async fn queue_stats(&self, queue: &QueueKey) -> Result<Stats> {
+    pub async fn queue_stats(&self, queue: &Permit<GetQueueStats>) -> Result<Stats> {
         Ok(self.storage.data.messages().stats(queue, self.now()).await?)
     }
 
@@ -177,7 +185,11 @@ impl Service {
     ///
     /// No queue has subscriptions yet, so that target is empty already; their
     /// controller joins here.
-    pub async fn purge_queue(&self, queue: &QueueKey, targets: PurgeTargets) -> Result<()> {
+    pub async fn purge_queue(
+        &self,
+        queue: &Permit<PurgeQueue>,
+        targets: PurgeTargets,
+    ) -> Result<()> {
         if targets.messages {
             self.storage.data.messages().purge(queue, self.now()).await?;
         }

@@ -7,6 +7,8 @@ use chrono::{DateTime, NaiveDateTime};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::access::Permit;
+use super::access::actions::ShareQueue;
 use super::{Error, Result, Service, hex, iso8601, python};
 use crate::model::{ProjectId, QueueKey, Timestamp};
 
@@ -52,7 +54,11 @@ impl Service {
     ///
     /// [`Error::InvalidRequest`] for an unknown sub-resource, a server without
     /// a secret key, and an end that is no date or not ahead; in this order.
-    pub fn share_queue(&self, queue: &QueueKey, request: ShareRequest) -> Result<SignedUrl> {
+    pub fn share_queue(
+        &self,
+        queue: &Permit<ShareQueue>,
+        request: ShareRequest,
+    ) -> Result<SignedUrl> {
         let paths = paths(queue, request.paths)?;
         let signer = self
             .signer()

@@ -15,8 +15,8 @@ use super::{
     QueueController, Result, Volume,
 };
 use crate::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, JsonText, ListQuery, Message, MessageId, Metadata,
-    NewMessage, ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, Timestamp,
+    Body, ClaimId, ClaimOrder, ClientId, JsonText, ListQuery, MessageId, Metadata, NewMessage,
+    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 
 /// Bytes of a made-up body, a JSON string.
@@ -26,7 +26,7 @@ const BODY_BYTES: usize = 1024;
 pub struct DiscardDriver {
     next: AtomicU64,
     metadata: Arc<Metadata>,
-    body: JsonText,
+    body: Body,
 }
 
 impl DiscardDriver {
@@ -37,7 +37,7 @@ impl DiscardDriver {
         Arc::new(Self {
             next: AtomicU64::new(1),
             metadata: Arc::default(),
-            body: JsonText::from_checked(Bytes::from(body)),
+            body: JsonText::from_checked(Bytes::from(body)).into(),
         })
     }
 
@@ -46,8 +46,13 @@ impl DiscardDriver {
         first..first + count as u64
     }
 
-    fn messages_made_up(&self, count: u32, claim: Option<ClaimId>, now: Timestamp) -> Vec<Message> {
-        let message = |number| Message {
+    fn messages_made_up(
+        &self,
+        count: u32,
+        claim: Option<ClaimId>,
+        now: Timestamp,
+    ) -> Vec<StoredMessage> {
+        let message = |number| StoredMessage {
             id: id(number, now),
             marker: number,
             ttl: 3600,
@@ -134,11 +139,16 @@ impl MessageController for DiscardDriver {
         Ok(self.numbers(messages.len()).map(|number| id(number, now)).collect())
     }
 
-    async fn list(&self, _: &QueueKey, query: &ListQuery, now: Timestamp) -> Result<Vec<Message>> {
+    async fn list(
+        &self,
+        _: &QueueKey,
+        query: &ListQuery,
+        now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         Ok(self.messages_made_up(query.limit, None, now))
     }
 
-    async fn get(&self, _: &QueueKey, _: &[MessageId], _: Timestamp) -> Result<Vec<Message>> {
+    async fn get(&self, _: &QueueKey, _: &[MessageId], _: Timestamp) -> Result<Vec<StoredMessage>> {
         Ok(Vec::new())
     }
 
@@ -162,7 +172,7 @@ impl MessageController for DiscardDriver {
         Ok(())
     }
 
-    async fn pop(&self, _: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(&self, _: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         Ok(self.messages_made_up(limit, None, now))
     }
 
@@ -182,13 +192,13 @@ impl ClaimController for DiscardDriver {
         _: &QueueKey,
         order: &ClaimOrder,
         now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<StoredClaim>> {
         let id = ClaimId::from_parts(0, self.numbers(1).start);
         let messages = self.messages_made_up(order.limit, Some(id), now);
-        Ok(Some(Claim { id, ttl: order.ttl, expires: now.plus(order.ttl), messages }))
+        Ok(Some(StoredClaim { id, ttl: order.ttl, expires: now.plus(order.ttl), messages }))
     }
 
-    async fn get(&self, queue: &QueueKey, id: ClaimId, _: Timestamp) -> Result<Claim> {
+    async fn get(&self, queue: &QueueKey, id: ClaimId, _: Timestamp) -> Result<StoredClaim> {
         Err(Error::ClaimDoesNotExist(queue.clone(), id))
     }
 

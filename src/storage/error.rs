@@ -1,6 +1,6 @@
 //! What can go wrong in a store, as facts of the domain.
 
-use crate::model::{ClaimId, MessageId, QueueKey};
+use crate::model::{ClaimId, MessageId, PoolName, QueueKey};
 
 /// Why a driver did not do what it was asked to. Knows nothing of protocols;
 /// each front end has one table that says how it answers every variant.
@@ -21,6 +21,15 @@ pub enum Error {
     /// The metadata is no longer what the caller based its change on.
     #[error("Queue {0} was changed by somebody else")]
     MetadataChanged(QueueKey),
+    /// There is no such pool.
+    #[error("Pool {0} does not exist")]
+    PoolDoesNotExist(PoolName),
+    /// Another pool has the same URI.
+    #[error("The URI of pool {0} is that of another pool")]
+    PoolUriInUse(PoolName),
+    /// There are queues in the pool.
+    #[error("There are queues in pool {0}")]
+    PoolIsInUse(PoolName),
     /// The store cannot answer now; the reason is for the log, not for clients.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

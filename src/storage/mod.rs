@@ -3,7 +3,7 @@
 //! A [`DataDriver`] holds what is in the queues, a [`ControlDriver`] what is
 //! known about them; the embedded driver is both. Controllers speak the
 //! domain, are told the time, and never see a protocol. Subscriptions join the
-//! data side when they come; pools, flavors and the catalogue the control side.
+//! data side when they come.
 //!
 //! Promises that hold for every driver and every method:
 //!
@@ -18,11 +18,13 @@
 //!   delay) has expired, whether or not it was collected yet.
 //! * **Faithful.** A body comes back as the JSON value that was posted: the
 //!   order of its keys, 64-bit integers and floats as they were. Whether the
-//!   very text is kept is up to the driver.
+//!   very text is kept is up to the driver. A sealed body comes back byte for
+//!   byte, and sealed.
 //! * **Separate.** No method sees or touches another project's queues.
 //! * **Cancel safe.** Dropping a returned future loses the answer, never half
 //!   of the work.
 
+pub mod control;
 pub mod discard;
 pub mod embedded;
 pub mod error;
@@ -32,11 +34,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use control::{CatalogueController, FlavorController, PoolController};
 pub use error::{Error, Result};
 
 use crate::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, Timestamp,
+    ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
+    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 
 /// The data plane: what is in the queues. A pool is one of these.
@@ -52,16 +55,45 @@ pub trait DataDriver: Send + Sync {
     /// queue, without holding writers up for long. Harmless at any time and
     /// from several places at once.
     async fn gc(&self, now: Timestamp) -> Result<Collected>;
+    /// Makes room for a queue whose record is kept in another store, which
+    /// placed it here. Its markers begin at `first_marker` or behind it. If the
+    /// queue is here already, nothing changes.
+    async fn adopt(&self, _queue: &QueueKey, _first_marker: u64) -> Result<()> {
+        Err(Error::Unavailable(control::NO_POOLS.to_owned()))
+    }
+
+    /// Lets go of a queue that was adopted, with all its messages; returns a
+    /// marker behind all that it has given out. From then on a post fails with
+    /// [`Error::QueueDoesNotExist`]. With `only_if_empty`, a queue with messages
+    /// in it, of any kind, stays as it is, and the answer is `None`: no post is
+    /// acknowledged and then thrown away. A queue that is not here has given out
+    /// none, and the answer is 0.
+    async fn abandon(&self, _queue: &QueueKey, _only_if_empty: bool) -> Result<Option<u64>> {
+        Err(Error::Unavailable(control::NO_POOLS.to_owned()))
+    }
+
     /// Messages in all queues of all projects.
     async fn volume(&self, now: Timestamp) -> Result<Volume>;
     /// Finishes what was begun and lets go of the store.
     async fn close(&self);
 }
 
-/// The control plane: what is known about queues.
+/// The control plane: what is known about queues, and about where they are.
 pub trait ControlDriver: Send + Sync {
     /// Queues.
     fn queues(&self) -> &dyn QueueController;
+    /// Pools.
+    fn pools(&self) -> &dyn PoolController {
+        &control::NoPools
+    }
+    /// Flavors.
+    fn flavors(&self) -> &dyn FlavorController {
+        &control::NoPools
+    }
+    /// Which queue is in which pool.
+    fn catalogue(&self) -> &dyn CatalogueController {
+        &control::NoPools
+    }
 }
 
 /// What one slice of garbage collection did.
@@ -145,7 +177,7 @@ pub trait MessageController: Send + Sync {
         queue: &QueueKey,
         query: &ListQuery,
         now: Timestamp,
-    ) -> Result<Vec<Message>>;
+    ) -> Result<Vec<StoredMessage>>;
 
     /// Those of `ids` that are in the queue, each once, by ascending id;
     /// claimed and delayed ones included.
@@ -154,7 +186,7 @@ pub trait MessageController: Send + Sync {
         queue: &QueueKey,
         ids: &[MessageId],
         now: Timestamp,
-    ) -> Result<Vec<Message>>;
+    ) -> Result<Vec<StoredMessage>>;
 
     /// Deletes one message. With no `claim`, it must not be held by a live
     /// claim. With a `claim`, that must be the one that holds it, or held it
@@ -191,7 +223,8 @@ pub trait MessageController: Send + Sync {
 
     /// Removes and returns up to `limit` messages that no live claim holds,
     /// by ascending marker; delayed ones too.
-    async fn pop(&self, queue: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>>;
+    async fn pop(&self, queue: &QueueKey, limit: u32, now: Timestamp)
+    -> Result<Vec<StoredMessage>>;
 
     /// Removes every message that was there when the call began and that no
     /// live claim holds, delayed ones too. Works in slices: the one method
@@ -217,14 +250,14 @@ pub trait ClaimController: Send + Sync {
         queue: &QueueKey,
         order: &ClaimOrder,
         now: Timestamp,
-    ) -> Result<Option<Claim>>;
+    ) -> Result<Option<StoredClaim>>;
 
     /// The live claim and what it still holds.
     ///
     /// # Errors
     ///
     /// [`Error::ClaimDoesNotExist`], also once its last message is gone.
-    async fn get(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim>;
+    async fn get(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim>;
 
     /// Gives the claim `ttl` seconds from now and its messages the life that
     /// [`ClaimOrder::grace`] describes; sets their counts to zero.
@@ -250,7 +283,7 @@ pub trait ClaimController: Send + Sync {
 /// The two halves of a store, as the service uses them.
 #[derive(Clone)]
 pub struct Storage {
-    /// Queues (later pools, flavors and the catalogue).
+    /// Queues, pools, flavors and the catalogue.
     pub control: Arc<dyn ControlDriver>,
     /// Messages and claims.
     pub data: Arc<dyn DataDriver>,

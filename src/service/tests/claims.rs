@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake::{Call, claim, claim_id, queue, service, service_with};
+use super::fake::{Call, claim, claim_id, permit, queue, service, service_with};
 use crate::model::{ClaimOrder, DeadLetter, QueueName};
 use crate::service::{Error, Field};
 
@@ -32,7 +32,7 @@ fn refused_numbers() -> Vec<(Field, Field, Error)> {
 #[tokio::test]
 async fn defaults_come_from_the_settings() {
     let (service, fake) = service();
-    let none = service.create_claim(&queue("q"), None, Field::Missing, Field::Missing).await;
+    let none = service.create_claim(&permit("q"), None, Field::Missing, Field::Missing).await;
     assert_eq!(none, Ok(None));
     let order =
         ClaimOrder { ttl: 300, grace: 60, limit: 10, include_delayed: true, dead_letter: None };
@@ -43,7 +43,7 @@ async fn defaults_come_from_the_settings() {
         settings.transport.default_claim_ttl = 100;
         settings.transport.default_claim_grace = 200;
     });
-    service.create_claim(&queue("q"), None, Field::Missing, Field::Missing).await.unwrap();
+    service.create_claim(&permit("q"), None, Field::Missing, Field::Missing).await.unwrap();
     let Call::Claim(order) = fake.last_call() else { panic!("nothing was claimed") };
     assert_eq!((order.ttl, order.grace), (100, 200));
 }
@@ -54,10 +54,10 @@ async fn the_edges_of_the_ranges_are_fine() {
     *fake.claim.lock().unwrap() = Some(claim(1));
     for (number, limit) in [(60, 1), (43_200, 20)] {
         let number = Field::Integer(number);
-        let made = service.create_claim(&queue("q"), Some(limit), number, number).await;
+        let made = service.create_claim(&permit("q"), Some(limit), number, number).await;
         assert_eq!(made, Ok(Some(claim(1))));
         let id = claim_id(1).to_string();
-        assert_eq!(service.renew_claim(&queue("q"), &id, number, number).await, Ok(()));
+        assert_eq!(service.renew_claim(&permit("q"), &id, number, number).await, Ok(()));
     }
     assert_eq!(fake.last_call(), Call::Renew(claim_id(1), 43_200, 43_200));
 }
@@ -66,9 +66,9 @@ async fn the_edges_of_the_ranges_are_fine() {
 async fn numbers_out_of_range_are_refused() {
     let (service, fake) = service();
     for (ttl, grace, error) in refused_numbers() {
-        let made = service.create_claim(&queue("q"), None, ttl, grace).await;
+        let made = service.create_claim(&permit("q"), None, ttl, grace).await;
         assert_eq!(made, Err(error.clone()));
-        let renewed = service.renew_claim(&queue("q"), "nope", ttl, grace).await;
+        let renewed = service.renew_claim(&permit("q"), "nope", ttl, grace).await;
         assert_eq!(renewed, Err(error), "before anybody looks for the claim");
     }
     assert_eq!(fake.calls(), []);
@@ -79,9 +79,9 @@ async fn the_limit_is_checked_between_ttl_and_grace() {
     let (service, _) = service();
     let bad = Field::Integer(0);
     for limit in [0, 21] {
-        let both = service.create_claim(&queue("q"), Some(limit), bad, bad).await;
+        let both = service.create_claim(&permit("q"), Some(limit), bad, bad).await;
         assert_eq!(both, Err(Error::InvalidRequest(TTL.to_owned())));
-        let grace = service.create_claim(&queue("q"), Some(limit), Field::Missing, bad).await;
+        let grace = service.create_claim(&permit("q"), Some(limit), Field::Missing, bad).await;
         assert_eq!(grace, Err(Error::InvalidRequest(LIMIT.to_owned())));
     }
 }
@@ -93,7 +93,7 @@ async fn the_queue_decides_on_delays_and_dead_letters() {
         &queue("q"),
         json!({"_default_message_delay": 5, "_max_claim_count": 2, "_dead_letter_queue": "dead"}),
     );
-    service.create_claim(&queue("q"), None, Field::Missing, Field::Missing).await.unwrap();
+    service.create_claim(&permit("q"), None, Field::Missing, Field::Missing).await.unwrap();
     let Call::Claim(order) = fake.last_call() else { panic!("nothing was claimed") };
     assert!(!order.include_delayed);
     let dead = QueueName::parse("dead").unwrap();
@@ -105,7 +105,7 @@ async fn a_renewal_without_numbers_gets_the_defaults() {
     let (service, fake) = service();
     *fake.claim.lock().unwrap() = Some(claim(1));
     let id = claim_id(1).to_string();
-    service.renew_claim(&queue("q"), &id, Field::Missing, Field::Missing).await.unwrap();
+    service.renew_claim(&permit("q"), &id, Field::Missing, Field::Missing).await.unwrap();
     assert_eq!(fake.last_call(), Call::Renew(claim_id(1), 300, 60));
 }
 
@@ -114,15 +114,15 @@ async fn claims_that_do_not_exist() {
     let (service, fake) = service();
     *fake.claim.lock().unwrap() = Some(claim(1));
     let known = claim_id(1).to_string();
-    assert_eq!(service.get_claim(&queue("q"), &known).await, Ok(claim(1)));
+    assert_eq!(service.get_claim(&permit("q"), &known).await, Ok(claim(1)));
     for unknown in
         ["nope".to_owned(), claim_id(2).to_string(), claim_id(0xa).to_string().to_uppercase()]
     {
         let sentence = format!("Claim {unknown} does not exist in queue q for project acme");
-        let got = service.get_claim(&queue("q"), &unknown).await.unwrap_err();
+        let got = service.get_claim(&permit("q"), &unknown).await.unwrap_err();
         assert_eq!(got.to_string(), sentence);
         let missing = Field::Missing;
-        let renewed = service.renew_claim(&queue("q"), &unknown, missing, missing).await;
+        let renewed = service.renew_claim(&permit("q"), &unknown, missing, missing).await;
         let renewed = renewed.unwrap_err();
         assert_eq!(renewed.to_string(), sentence);
         for error in [got, renewed] {
@@ -134,8 +134,8 @@ async fn claims_that_do_not_exist() {
 #[tokio::test]
 async fn releasing_a_malformed_id_is_no_error() {
     let (service, fake) = service();
-    assert_eq!(service.release_claim(&queue("q"), "nope").await, Ok(()));
+    assert_eq!(service.release_claim(&permit("q"), "nope").await, Ok(()));
     assert_eq!(fake.calls(), []);
-    assert_eq!(service.release_claim(&queue("q"), &claim_id(1).to_string()).await, Ok(()));
+    assert_eq!(service.release_claim(&permit("q"), &claim_id(1).to_string()).await, Ok(()));
     assert_eq!(fake.calls(), [Call::Release(claim_id(1))]);
 }

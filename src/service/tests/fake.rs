@@ -12,9 +12,12 @@ use crate::clock::Clock;
 use crate::config::{DEFAULTS, Limits, Settings};
 use crate::model::{
     Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats, Timestamp,
+    ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats, StoredClaim, StoredMessage,
+    Timestamp,
 };
 use crate::service::Service;
+use crate::service::access::actions::ListQueues;
+use crate::service::access::{Action, Permit};
 use crate::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
     QueueController, Result, Storage, Volume,
@@ -47,9 +50,9 @@ pub(in crate::service) struct Fake {
     queues: Mutex<BTreeMap<QueueKey, Arc<Metadata>>>,
     calls: Mutex<Vec<Call>>,
     /// The only message there is, in every queue.
-    pub(super) message: Mutex<Option<Message>>,
+    pub(super) message: Mutex<Option<StoredMessage>>,
     /// The only claim there is, in every queue.
-    pub(super) claim: Mutex<Option<Claim>>,
+    pub(super) claim: Mutex<Option<StoredClaim>>,
     /// So many posts find that somebody has just deleted the queue.
     pub(super) deletions: AtomicU32,
     /// So many updates find that somebody has just changed the queue.
@@ -217,7 +220,7 @@ impl MessageController for Fake {
         _queue: &QueueKey,
         query: &ListQuery,
         _now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         self.note(Call::List(query.clone()), "list_messages")?;
         Ok(self.message.lock().unwrap().clone().into_iter().collect())
     }
@@ -227,7 +230,7 @@ impl MessageController for Fake {
         _queue: &QueueKey,
         ids: &[MessageId],
         _now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         self.note(Call::Get(ids.to_vec()), "get")?;
         let message = self.message.lock().unwrap().clone();
         Ok(message.into_iter().filter(|message| ids.contains(&message.id)).collect())
@@ -254,7 +257,12 @@ impl MessageController for Fake {
         self.note(call, "bulk_delete_messages")
     }
 
-    async fn pop(&self, _queue: &QueueKey, limit: u32, _now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(
+        &self,
+        _queue: &QueueKey,
+        limit: u32,
+        _now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         self.note(Call::Pop(limit), "pop")?;
         Ok(self.message.lock().unwrap().take().into_iter().collect())
     }
@@ -276,12 +284,12 @@ impl ClaimController for Fake {
         _queue: &QueueKey,
         order: &ClaimOrder,
         _now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<StoredClaim>> {
         self.note(Call::Claim(order.clone()), "claim_messages")?;
         Ok(self.claim.lock().unwrap().clone())
     }
 
-    async fn get(&self, queue: &QueueKey, id: ClaimId, _now: Timestamp) -> Result<Claim> {
+    async fn get(&self, queue: &QueueKey, id: ClaimId, _now: Timestamp) -> Result<StoredClaim> {
         let claim = self.claim.lock().unwrap().clone();
         let claim = claim.filter(|claim| claim.id == id);
         claim.ok_or_else(|| Error::ClaimDoesNotExist(queue.clone(), id))
@@ -332,6 +340,16 @@ pub(in crate::service) fn queue(name: &str) -> QueueKey {
     QueueKey { project: ProjectId::new("acme"), name: QueueName::parse(name).unwrap() }
 }
 
+/// The right to do something to a queue of the project `acme`.
+pub(in crate::service) fn permit<A: Action<Scope = QueueKey>>(name: &str) -> Permit<A> {
+    Permit::of(queue(name))
+}
+
+/// The right to list the queues of that project.
+pub(in crate::service) fn project(name: &str) -> Permit<ListQueues> {
+    Permit::of(ProjectId::new(name))
+}
+
 /// Metadata with these entries.
 pub(in crate::service) fn metadata(entries: Value) -> Metadata {
     match entries {
@@ -350,8 +368,8 @@ pub(in crate::service) fn claim_id(number: u64) -> ClaimId {
     ClaimId::from_parts(0x6c1f_00b0, number)
 }
 
-/// A message.
-pub(in crate::service) fn message(number: u64) -> Message {
+/// A message, as a store has it or as clients see it.
+pub(in crate::service) fn message<B: for<'a> From<&'a str>>(number: u64) -> Message<B> {
     Message {
         id: id(number),
         marker: number,
@@ -363,7 +381,7 @@ pub(in crate::service) fn message(number: u64) -> Message {
     }
 }
 
-/// A claim that holds one message.
-pub(in crate::service) fn claim(number: u64) -> Claim {
+/// A claim that holds one message, as a store has it or as clients see it.
+pub(in crate::service) fn claim<B: for<'a> From<&'a str>>(number: u64) -> Claim<B> {
     Claim { id: claim_id(number), ttl: 300, expires: NOW.plus(300), messages: vec![message(1)] }
 }

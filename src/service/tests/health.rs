@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 
 use super::fake::{Call, Fake, claim, claim_id, id, service};
 use crate::service::Health;
+use crate::service::access::Permit;
 use crate::storage::{Error, Volume};
 
 const OPERATIONS: [&str; 8] = [
@@ -30,7 +31,7 @@ async fn health(prepare: impl FnOnce(&Fake)) -> (Health, Vec<Call>) {
     let (service, fake) = service();
     *fake.claim.lock().unwrap() = Some(claim(1));
     prepare(&fake);
-    (service.health().await.unwrap(), fake.calls())
+    (service.health(&Permit::of(())).await.unwrap(), fake.calls())
 }
 
 #[tokio::test]
@@ -92,19 +93,19 @@ async fn a_store_that_does_not_answer_is_told_of() {
     assert_eq!(calls, [], "nobody waits for what will fail");
 
     let (service, fake) = service();
-    assert_eq!(service.ping().await, Ok(()));
+    assert_eq!(service.ping(&Permit::of(())).await, Ok(()));
     let unavailable = || Err(Error::Unavailable("disk on fire".to_owned()).into());
     *fake.broken.lock().unwrap() = Some("ping");
-    assert_eq!(service.ping().await, unavailable());
+    assert_eq!(service.ping(&Permit::of(())).await, unavailable());
     *fake.broken.lock().unwrap() = Some("volume");
-    assert_eq!(service.health().await.err().map(Err), Some(unavailable()));
+    assert_eq!(service.health(&Permit::of(())).await.err().map(Err), Some(unavailable()));
 }
 
 #[tokio::test]
 async fn the_check_cleans_up_even_if_nobody_waits_for_it() {
     let (service, fake) = service();
     // One poll starts the operations; then the caller goes away.
-    assert_eq!(service.health().now_or_never(), None);
+    assert_eq!(service.health(&Permit::of(())).now_or_never(), None);
     while fake.calls().last() != Some(&Call::DeleteQueue) {
         tokio::task::yield_now().await;
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fake::{Call, claim_id, id, message, queue, service, service_with};
+use super::fake::{Call, claim_id, id, message, permit, queue, service, service_with};
 use crate::model::{ClientId, ListQuery, Marker, NewMessage};
 use crate::service::{Draft, Error, Field, MessageListing, PostSize};
 use crate::storage;
@@ -47,7 +47,7 @@ fn invalid_body<T>(sentence: &str) -> Result<T, Error> {
 #[tokio::test]
 async fn defaults_come_from_the_queue_then_from_the_settings() {
     let (service, fake) = service();
-    service.post_messages(&queue("plain"), &client(), vec![draft()]).await.unwrap();
+    service.post_messages(&permit("plain"), &client(), vec![draft()]).await.unwrap();
     let plain = NewMessage { ttl: 3600, delay: 0, body: "1".into(), checksum: None };
     assert_eq!(fake.last_call(), Call::Post(vec![plain.clone()]));
 
@@ -57,7 +57,7 @@ async fn defaults_come_from_the_queue_then_from_the_settings() {
         Draft { ttl: Field::Integer(60), delay: Field::Integer(0), ..draft() },
         Draft { ttl: Field::Integer(1_209_600), delay: Field::Integer(900), ..draft() },
     ];
-    service.post_messages(&queue("q"), &client(), drafts).await.unwrap();
+    service.post_messages(&permit("q"), &client(), drafts).await.unwrap();
     let expected = [(900, 30), (60, 0), (1_209_600, 900)];
     let expected = expected.map(|(ttl, delay)| NewMessage { ttl, delay, ..plain.clone() });
     assert_eq!(fake.last_call(), Call::Post(expected.to_vec()));
@@ -69,7 +69,7 @@ async fn a_delay_counts_only_where_the_queue_has_one() {
     for metadata in [json!({}), json!({"_default_message_delay": 0})] {
         fake.put_queue(&queue("q"), metadata);
         for delay in [Field::Integer(100), Field::Integer(-1), Field::Other] {
-            service.post_messages(&queue("q"), &client(), vec![with_delay(delay)]).await.unwrap();
+            service.post_messages(&permit("q"), &client(), vec![with_delay(delay)]).await.unwrap();
             let Call::Post(posted) = fake.last_call() else { panic!("nothing was posted") };
             assert_eq!(posted[0].delay, 0);
         }
@@ -80,7 +80,7 @@ async fn a_delay_counts_only_where_the_queue_has_one() {
         (Field::Integer(-1), invalid_request(DELAY)),
         (Field::Integer(901), invalid_request(DELAY)),
     ] {
-        let posted = service.post_messages(&queue("q"), &client(), vec![with_delay(delay)]).await;
+        let posted = service.post_messages(&permit("q"), &client(), vec![with_delay(delay)]).await;
         assert_eq!(posted, refusal);
     }
 }
@@ -96,10 +96,10 @@ async fn one_bad_message_rejects_all_and_makes_no_queue() {
         (with_ttl(Field::Integer(i64::MIN)), invalid_request(TTL)),
         (Draft { ttl: Field::Other, ..Draft::default() }, invalid_body("Missing \"body\" field.")),
     ] {
-        let posted = service.post_messages(&queue("q"), &client(), vec![draft(), bad]).await;
+        let posted = service.post_messages(&permit("q"), &client(), vec![draft(), bad]).await;
         assert_eq!(posted, refusal);
     }
-    let posted = service.post_messages(&queue("q"), &client(), vec![]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![]).await;
     assert_eq!(posted, invalid_request("No messages to enqueu."));
     assert_eq!(fake.calls(), []);
     assert_eq!(fake.stored(&queue("q")), None);
@@ -109,17 +109,17 @@ async fn one_bad_message_rejects_all_and_makes_no_queue() {
 async fn a_default_that_no_longer_fits_the_limits_is_told() {
     let (service, fake) = service_with(|settings| settings.transport.max_message_ttl = 600);
     fake.put_queue(&queue("q"), json!({"_default_message_ttl": 900}));
-    let posted = service.post_messages(&queue("q"), &client(), vec![draft()]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![draft()]).await;
     assert_eq!(posted, invalid_request(&TTL.replace("1209600", "600")));
 }
 
 #[tokio::test]
 async fn the_first_post_makes_the_queue() {
     let (service, fake) = service();
-    let posted = service.post_messages(&queue("q"), &client(), vec![draft(), draft()]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![draft(), draft()]).await;
     assert_eq!(posted, Ok(vec![id(1), id(2)]));
     assert_eq!(fake.stored(&queue("q")), Some(json!({})));
-    service.post_messages(&queue("q"), &client(), vec![draft()]).await.unwrap();
+    service.post_messages(&permit("q"), &client(), vec![draft()]).await.unwrap();
     let creations = fake.calls().iter().filter(|call| **call == Call::CreateQueue).count();
     assert_eq!(creations, 1);
 }
@@ -129,11 +129,11 @@ async fn a_queue_deleted_meanwhile_is_made_again_a_few_times() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"_default_message_ttl": 900}));
     fake.deletions.store(3, Ordering::SeqCst);
-    let posted = service.post_messages(&queue("q"), &client(), vec![draft()]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![draft()]).await;
     assert_eq!(posted, Ok(vec![id(1)]));
 
     fake.deletions.store(u32::MAX, Ordering::SeqCst);
-    let posted = service.post_messages(&queue("q"), &client(), vec![draft()]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![draft()]).await;
     assert_eq!(posted, Err(storage::Error::QueueDoesNotExist(queue("q")).into()));
 }
 
@@ -144,7 +144,7 @@ async fn checksums_are_kept_if_the_operator_wants_them() {
         Draft { body: Some("\"hello\"".into()), ..Draft::default() },
         Draft { body: Some("null".into()), ..Draft::default() },
     ];
-    service.post_messages(&queue("q"), &client(), drafts).await.unwrap();
+    service.post_messages(&permit("q"), &client(), drafts).await.unwrap();
     let Call::Post(posted) = fake.last_call() else { panic!("nothing was posted") };
     assert_eq!(posted[0].checksum.as_deref(), Some("MD5:5deaee1c1332199e5b5bc7c5e4f7f0c2"));
     assert_eq!(posted[1].checksum, None);
@@ -153,7 +153,7 @@ async fn checksums_are_kept_if_the_operator_wants_them() {
 #[tokio::test]
 async fn a_post_is_as_large_as_both_server_and_queue_allow() {
     let (service, fake) = service();
-    let size = service.post_size(&queue("q")).await.unwrap();
+    let size = service.post_size(&permit("q")).await.unwrap();
     assert_eq!(size, PostSize { configured: 262_144, queue: None });
     assert_eq!(size.max(), 262_144);
     assert_eq!(
@@ -161,7 +161,7 @@ async fn a_post_is_as_large_as_both_server_and_queue_allow() {
         "Message collection size is too large. Max size 262144"
     );
     fake.put_queue(&queue("q"), json!({"_max_messages_post_size": 100}));
-    let size = service.post_size(&queue("q")).await.unwrap();
+    let size = service.post_size(&permit("q")).await.unwrap();
     assert_eq!(size.max(), 100);
     assert_eq!(
         size.too_large().to_string(),
@@ -180,7 +180,7 @@ async fn a_listing_leaves_out_own_messages_unless_asked_for() {
         include_claimed: false,
         include_delayed: true,
     };
-    service.list_messages(&queue("q"), &client(), MessageListing::default()).await.unwrap();
+    service.list_messages(&permit("q"), &client(), MessageListing::default()).await.unwrap();
     assert_eq!(fake.last_call(), Call::List(query.clone()));
 
     let listing = MessageListing {
@@ -190,7 +190,7 @@ async fn a_listing_leaves_out_own_messages_unless_asked_for() {
         include_claimed: true,
         include_delayed: false,
     };
-    service.list_messages(&queue("q"), &client(), listing).await.unwrap();
+    service.list_messages(&permit("q"), &client(), listing).await.unwrap();
     let marker = Some(Marker::Position(7));
     let query = ListQuery { marker, limit: 20, without: None, include_claimed: true, ..query };
     assert_eq!(fake.last_call(), Call::List(query));
@@ -207,7 +207,7 @@ async fn delayed_messages_are_hidden_only_where_the_queue_has_delays() {
     ] {
         fake.put_queue(&queue("q"), metadata);
         let listing = MessageListing { include_delayed: asked, ..MessageListing::default() };
-        let page = service.list_messages(&queue("q"), &client(), listing).await.unwrap();
+        let page = service.list_messages(&permit("q"), &client(), listing).await.unwrap();
         assert_eq!(page.include_delayed, included);
         let Call::List(query) = fake.last_call() else { panic!("nothing was listed") };
         assert_eq!(query.include_delayed, included);
@@ -221,12 +221,12 @@ async fn nothing_lies_behind_a_marker_that_is_none() {
     for marker in ["abc", "1.5"] {
         let listing =
             MessageListing { marker: Some(marker.to_owned()), ..MessageListing::default() };
-        let page = service.list_messages(&queue("q"), &client(), listing).await.unwrap();
+        let page = service.list_messages(&permit("q"), &client(), listing).await.unwrap();
         assert_eq!(page.messages, []);
     }
     assert_eq!(fake.calls(), []);
     let listing = MessageListing::default();
-    let page = service.list_messages(&queue("q"), &client(), listing).await.unwrap();
+    let page = service.list_messages(&permit("q"), &client(), listing).await.unwrap();
     assert_eq!(page.messages, [message(1)]);
 }
 
@@ -240,7 +240,7 @@ async fn the_limit_of_a_listing_is_checked_before_the_marker() {
             ..MessageListing::default()
         };
         assert_eq!(
-            service.list_messages(&queue("q"), &client(), listing).await,
+            service.list_messages(&permit("q"), &client(), listing).await,
             invalid_request("Limit must be at least 1 and may not be greater than 20.")
         );
     }
@@ -250,9 +250,9 @@ async fn the_limit_of_a_listing_is_checked_before_the_marker() {
 async fn a_message_by_its_id() {
     let (service, fake) = service();
     *fake.message.lock().unwrap() = Some(message(1));
-    assert_eq!(service.get_message(&queue("q"), &id(1).to_string()).await, Ok(message(1)));
+    assert_eq!(service.get_message(&permit("q"), &id(1).to_string()).await, Ok(message(1)));
     for unknown in [id(2).to_string(), "no/pe".to_owned()] {
-        let error = service.get_message(&queue("q"), &unknown).await.unwrap_err();
+        let error = service.get_message(&permit("q"), &unknown).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("Message {unknown} does not exist in queue q for project acme")
@@ -265,14 +265,14 @@ async fn messages_by_their_ids() {
     let (service, fake) = service();
     *fake.message.lock().unwrap() = Some(message(1));
     let ids = [id(1).to_string(), "nope".to_owned(), id(2).to_string()];
-    assert_eq!(service.get_messages(&queue("q"), &ids).await, Ok(vec![message(1)]));
+    assert_eq!(service.get_messages(&permit("q"), &ids).await, Ok(vec![message(1)]));
     assert_eq!(fake.last_call(), Call::Get(vec![id(1), id(2)]));
 
     for (ids, print) in [
         (texts(&["nope", "it's"]), r#"['nope', "it's"]"#),
         (vec![id(2).to_string()], "['6c1f00a20000000000000002']"),
     ] {
-        let error = service.get_messages(&queue("q"), &ids).await.unwrap_err();
+        let error = service.get_messages(&permit("q"), &ids).await.unwrap_err();
         assert!(matches!(error, Error::MessagesDoNotExist(_)), "{error:?}");
         assert_eq!(
             error.to_string(),
@@ -287,32 +287,32 @@ async fn one_to_twenty_ids_repeated_ones_counted() {
     let too_many = vec!["x".to_owned(); 21];
     for ids in [&[][..], &too_many] {
         assert_eq!(
-            service.get_messages(&queue("q"), ids).await,
+            service.get_messages(&permit("q"), ids).await,
             invalid_request("Limit must be at least 1 and may not be greater than 20.")
         );
         assert_eq!(
-            service.delete_messages(&queue("q"), ids, None).await,
+            service.delete_messages(&permit("q"), ids, None).await,
             invalid_request("ids parameter should have at least 1 and not greater than 20 values.")
         );
     }
     let enough = vec!["x".to_owned(); 20];
-    let found = service.get_messages(&queue("q"), &enough).await;
+    let found = service.get_messages(&permit("q"), &enough).await;
     assert!(matches!(found, Err(Error::MessagesDoNotExist(_))), "{found:?}");
-    assert_eq!(service.delete_messages(&queue("q"), &enough, None).await, Ok(()));
+    assert_eq!(service.delete_messages(&permit("q"), &enough, None).await, Ok(()));
 }
 
 #[tokio::test]
 async fn deleting_one_message() {
     let (service, fake) = service();
     let (one, claim) = (id(1).to_string(), claim_id(1).to_string());
-    assert_eq!(service.delete_message(&queue("q"), "nope", Some("nope")).await, Ok(()));
+    assert_eq!(service.delete_message(&permit("q"), "nope", Some("nope")).await, Ok(()));
     assert_eq!(
-        service.delete_message(&queue("q"), &one, Some("nope")).await,
+        service.delete_message(&permit("q"), &one, Some("nope")).await,
         Err(Error::MalformedClaimId)
     );
     assert_eq!(fake.calls(), []);
     for (claim, asked) in [(None, None), (Some(""), None), (Some(&*claim), Some(claim_id(1)))] {
-        assert_eq!(service.delete_message(&queue("q"), &one, claim).await, Ok(()));
+        assert_eq!(service.delete_message(&permit("q"), &one, claim).await, Ok(()));
         assert_eq!(fake.last_call(), Call::Delete(id(1), asked));
     }
 }
@@ -322,10 +322,10 @@ async fn deleting_by_ids_takes_no_claims_into_account() {
     let (service, fake) = service();
     let ids = [id(1).to_string(), "nope".to_owned()];
     for claims in [None, Some(texts(&["nope"]))] {
-        service.delete_messages(&queue("q"), &ids, claims.as_deref()).await.unwrap();
+        service.delete_messages(&permit("q"), &ids, claims.as_deref()).await.unwrap();
         assert_eq!(fake.last_call(), Call::DeleteMany(vec![id(1)], None));
     }
-    service.delete_messages(&queue("q"), &texts(&["nope"]), None).await.unwrap();
+    service.delete_messages(&permit("q"), &texts(&["nope"]), None).await.unwrap();
     assert_eq!(fake.calls().len(), 2, "there was nothing to ask the store for");
 }
 
@@ -334,18 +334,18 @@ async fn deleting_by_ids_takes_claims_into_account_if_told_to() {
     let (service, fake) =
         service_with(|settings| settings.transport.message_delete_with_claim_id = true);
     let ids = [id(1).to_string()];
-    assert_eq!(service.delete_messages(&queue("q"), &ids, None).await, invalid_request(BOTH));
-    assert_eq!(service.delete_messages(&queue("q"), &[], None).await, invalid_request(BOTH));
+    assert_eq!(service.delete_messages(&permit("q"), &ids, None).await, invalid_request(BOTH));
+    assert_eq!(service.delete_messages(&permit("q"), &[], None).await, invalid_request(BOTH));
     let malformed = [claim_id(1).to_string(), "nope".to_owned()];
     assert_eq!(
-        service.delete_messages(&queue("q"), &ids, Some(&malformed)).await,
+        service.delete_messages(&permit("q"), &ids, Some(&malformed)).await,
         Err(Error::MalformedClaimId)
     );
     assert_eq!(fake.calls(), []);
 
-    service.delete_messages(&queue("q"), &ids, Some(&malformed[..1])).await.unwrap();
+    service.delete_messages(&permit("q"), &ids, Some(&malformed[..1])).await.unwrap();
     assert_eq!(fake.last_call(), Call::DeleteMany(vec![id(1)], Some(vec![claim_id(1)])));
-    service.delete_messages(&queue("q"), &ids, Some(&[])).await.unwrap();
+    service.delete_messages(&permit("q"), &ids, Some(&[])).await.unwrap();
     assert_eq!(fake.last_call(), Call::DeleteMany(vec![id(1)], Some(vec![])), "no claim, no pass");
 }
 
@@ -355,26 +355,26 @@ async fn popping() {
     *fake.message.lock().unwrap() = Some(message(1));
     for bad in [0, 21, -1] {
         assert_eq!(
-            service.pop_messages(&queue("q"), bad, None).await,
+            service.pop_messages(&permit("q"), bad, None).await,
             invalid_request("Pop value must be at least 1 and may not be greater than 20.")
         );
     }
     let claims = texts(&["nope"]);
-    assert_eq!(service.pop_messages(&queue("q"), 20, Some(&claims)).await, Ok(vec![message(1)]));
-    assert_eq!(service.pop_messages(&queue("q"), 1, None).await, Ok(vec![]));
+    assert_eq!(service.pop_messages(&permit("q"), 20, Some(&claims)).await, Ok(vec![message(1)]));
+    assert_eq!(service.pop_messages(&permit("q"), 1, None).await, Ok(vec![]));
     assert_eq!(fake.calls(), [Call::Pop(20), Call::Pop(1)]);
 
     let (service, _) =
         service_with(|settings| settings.transport.message_delete_with_claim_id = true);
-    let refused = service.pop_messages(&queue("q"), 0, Some(&claims)).await;
+    let refused = service.pop_messages(&permit("q"), 0, Some(&claims)).await;
     assert_eq!(refused, invalid_request(BOTH));
-    assert_eq!(service.pop_messages(&queue("q"), 1, None).await, Ok(vec![]));
+    assert_eq!(service.pop_messages(&permit("q"), 1, None).await, Ok(vec![]));
 }
 
 #[tokio::test]
 async fn what_the_store_says_is_passed_on() {
     let (service, fake) = service();
     *fake.broken.lock().unwrap() = Some("post_messages");
-    let posted = service.post_messages(&queue("q"), &client(), vec![draft()]).await;
+    let posted = service.post_messages(&permit("q"), &client(), vec![draft()]).await;
     assert_eq!(posted, Err(storage::Error::Unavailable("disk on fire".to_owned()).into()));
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use super::fake::{Call, Fake, limits, metadata, queue, service};
-use crate::model::{MetadataFilter, ProjectId};
+use super::fake::{Call, Fake, limits, metadata, permit, project, queue, service};
+use crate::model::MetadataFilter;
 use crate::service::metadata::shown;
 use crate::service::{Error, MetadataChange, PurgeTargets, QueueListing, Service};
 use crate::storage;
@@ -31,21 +31,21 @@ fn as_shown(stored: Value) -> Map<String, Value> {
 async fn update(changes: Vec<MetadataChange>) -> (Result<Map<String, Value>, Error>, Value) {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"a": 1, "b": 2, "c": 3}));
-    let updated = service.update_queue(&queue("q"), changes).await;
+    let updated = service.update_queue(&permit("q"), changes).await;
     (updated, fake.stored(&queue("q")).unwrap())
 }
 
 #[tokio::test]
 async fn a_queue_is_made_once() {
     let (service, fake) = service();
-    let made = service.create_queue(&queue("q"), metadata(json!({"team": "billing"}))).await;
+    let made = service.create_queue(&permit("q"), metadata(json!({"team": "billing"}))).await;
     assert_eq!(made, Ok(true));
-    let made = service.create_queue(&queue("q"), metadata(json!({"team": "other"}))).await;
+    let made = service.create_queue(&permit("q"), metadata(json!({"team": "other"}))).await;
     assert_eq!(made, Ok(false));
     assert_eq!(fake.stored(&queue("q")), Some(json!({"team": "billing"})));
 
     let refused =
-        service.create_queue(&queue("q"), metadata(json!({"_max_claim_count": "5"}))).await;
+        service.create_queue(&permit("q"), metadata(json!({"_max_claim_count": "5"}))).await;
     let sentence = "_max_claim_count must be integer.".to_owned();
     assert_eq!(refused, Err(Error::InvalidRequest(sentence)), "also if it exists");
 }
@@ -53,11 +53,11 @@ async fn a_queue_is_made_once() {
 #[tokio::test]
 async fn a_missing_queue_shows_the_defaults_and_is_not_made() {
     let (service, fake) = service();
-    assert_eq!(service.queue_metadata(&queue("q")).await, Ok(shown(None, &limits())));
+    assert_eq!(service.queue_metadata(&permit("q")).await, Ok(shown(None, &limits())));
     assert_eq!(fake.stored(&queue("q")), None);
     fake.put_queue(&queue("q"), json!({"team": "billing"}));
     let stored = as_shown(json!({"team": "billing"}));
-    assert_eq!(service.queue_metadata(&queue("q")).await, Ok(stored));
+    assert_eq!(service.queue_metadata(&permit("q")).await, Ok(stored));
 }
 
 #[tokio::test]
@@ -104,13 +104,13 @@ async fn no_dead_letter_rule_is_stored_that_is_none() {
     for none in [json!(null), json!(""), json!([]), json!({})] {
         let rule = json!({"_max_claim_count": none, "_dead_letter_queue": none, "own": none});
         let (service, fake) = service();
-        assert_eq!(service.create_queue(&queue("q"), metadata(rule)).await, Ok(true));
+        assert_eq!(service.create_queue(&permit("q"), metadata(rule)).await, Ok(true));
         assert_eq!(fake.stored(&queue("q")), Some(json!({"own": none})));
     }
     // Zero is a number: the first claim finds nothing but dead letters.
     let zero = json!({"_max_claim_count": 0, "_dead_letter_queue": "dead"});
     let (service, fake) = service();
-    assert_eq!(service.create_queue(&queue("q"), metadata(zero.clone())).await, Ok(true));
+    assert_eq!(service.create_queue(&permit("q"), metadata(zero.clone())).await, Ok(true));
     assert_eq!(fake.stored(&queue("q")), Some(zero));
 }
 
@@ -157,7 +157,7 @@ async fn no_changes_change_nothing() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"a": 1}));
     for changes in [vec![add("a", json!(1))], vec![]] {
-        let updated = service.update_queue(&queue("q"), changes).await;
+        let updated = service.update_queue(&permit("q"), changes).await;
         assert_eq!(updated, Ok(as_shown(json!({"a": 1}))));
         assert_eq!(fake.stored(&queue("q")), Some(json!({"a": 1})));
         // The second time round nobody asks the store.
@@ -170,14 +170,14 @@ async fn a_change_to_what_is_there_is_made_if_somebody_else_changes_it() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"a": 1}));
     fake.changes.store(1, Ordering::SeqCst);
-    let updated = service.update_queue(&queue("q"), vec![add("a", json!(1))]).await;
+    let updated = service.update_queue(&permit("q"), vec![add("a", json!(1))]).await;
     assert_eq!(updated, Ok(as_shown(json!({"a": 1, "changes": 1}))));
 }
 
 #[tokio::test]
 async fn a_missing_queue_cannot_be_updated() {
     let (service, _) = service();
-    let updated = service.update_queue(&queue("q"), vec![remove("nope")]).await;
+    let updated = service.update_queue(&permit("q"), vec![remove("nope")]).await;
     assert_eq!(
         updated.unwrap_err().to_string(),
         "Queue q does not exist for project acme",
@@ -190,7 +190,7 @@ async fn a_change_by_somebody_else_is_kept() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({}));
     fake.changes.store(1, Ordering::SeqCst);
-    let updated = service.update_queue(&queue("q"), vec![add("mine", json!(1))]).await;
+    let updated = service.update_queue(&permit("q"), vec![add("mine", json!(1))]).await;
     let both = json!({"changes": 1, "mine": 1});
     assert_eq!(updated, Ok(as_shown(both.clone())));
     assert_eq!(fake.stored(&queue("q")), Some(both));
@@ -200,9 +200,9 @@ async fn a_change_by_somebody_else_is_kept() {
 async fn a_deleted_queue_is_gone_and_a_missing_one_is_no_error() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({}));
-    assert_eq!(service.delete_queue(&queue("q")).await, Ok(()));
+    assert_eq!(service.delete_queue(&permit("q")).await, Ok(()));
     assert_eq!(fake.stored(&queue("q")), None);
-    assert_eq!(service.delete_queue(&queue("q")).await, Ok(()));
+    assert_eq!(service.delete_queue(&permit("q")).await, Ok(()));
 }
 
 fn five_queues() -> (Service, std::sync::Arc<Fake>) {
@@ -214,7 +214,7 @@ fn five_queues() -> (Service, std::sync::Arc<Fake>) {
 }
 
 async fn names(service: &Service, listing: QueueListing) -> Vec<String> {
-    let page = service.list_queues(&ProjectId::new("acme"), listing).await.unwrap();
+    let page = service.list_queues(&project("acme"), listing).await.unwrap();
     page.queues.iter().map(|(name, _)| name.to_string()).collect()
 }
 
@@ -244,15 +244,14 @@ async fn the_default_page_has_ten_queues() {
 #[tokio::test]
 async fn details_and_the_count_come_on_demand() {
     let (service, _) = five_queues();
-    let project = ProjectId::new("acme");
     let listing = QueueListing { limit: Some(1), ..QueueListing::default() };
-    let page = service.list_queues(&project, listing.clone()).await.unwrap();
+    let page = service.list_queues(&project("acme"), listing.clone()).await.unwrap();
     assert_eq!((page.queues[0].1.clone(), page.count), (None, None));
     let listing = QueueListing { detailed: true, with_count: true, ..listing };
-    let page = service.list_queues(&project, listing.clone()).await.unwrap();
+    let page = service.list_queues(&project("acme"), listing.clone()).await.unwrap();
     assert_eq!(page.queues[0].1, Some(as_shown(json!({"n": "-"}))));
     assert_eq!(page.count, Some(5), "whatever the page");
-    let other = service.list_queues(&ProjectId::new("other"), listing).await.unwrap();
+    let other = service.list_queues(&project("other"), listing).await.unwrap();
     assert_eq!((other.queues, other.count), (vec![], Some(0)));
 }
 
@@ -261,7 +260,7 @@ async fn a_page_has_one_to_twenty_queues() {
     let (service, _) = service();
     for limit in [0, 21] {
         let listing = QueueListing { limit: Some(limit), ..QueueListing::default() };
-        let page = service.list_queues(&ProjectId::new("acme"), listing).await;
+        let page = service.list_queues(&project("acme"), listing).await;
         let sentence = "Limit must be at least 1 and no greater than 20.".to_owned();
         assert_eq!(page, Err(Error::InvalidRequest(sentence)));
     }
@@ -270,11 +269,11 @@ async fn a_page_has_one_to_twenty_queues() {
 #[tokio::test]
 async fn stats_and_purge_are_the_stores_business() {
     let (service, fake) = service();
-    let stats = service.queue_stats(&queue("q")).await.unwrap();
+    let stats = service.queue_stats(&permit("q")).await.unwrap();
     assert_eq!((stats.claimed, stats.free), (1, 2));
     for messages in [false, true] {
         let targets = PurgeTargets { messages, subscriptions: true };
-        service.purge_queue(&queue("q"), targets).await.unwrap();
+        service.purge_queue(&permit("q"), targets).await.unwrap();
     }
     assert_eq!(fake.calls(), [Call::Stats, Call::Purge], "one purge spared the messages");
 }
@@ -284,6 +283,6 @@ async fn others_who_never_stop_changing_a_queue_are_told_of() {
     let (service, fake) = service();
     fake.put_queue(&queue("q"), json!({"n": 0}));
     fake.changes.store(u32::MAX, Ordering::SeqCst);
-    let updated = service.update_queue(&queue("q"), vec![add("mine", json!(1))]).await;
+    let updated = service.update_queue(&permit("q"), vec![add("mine", json!(1))]).await;
     assert_eq!(updated, Err(storage::Error::MetadataChanged(queue("q")).into()));
 }

@@ -1,6 +1,6 @@
 //! Pre-signed URLs: every sentence, and the signatures of Zaqar.
 
-use super::fake::{NOW, queue, service, service_with};
+use super::fake::{NOW, permit, service, service_with};
 use crate::model::ProjectId;
 use crate::service::{Error, Service, ShareRequest, SignedUrl};
 
@@ -17,7 +17,7 @@ fn until(expires: &str) -> ShareRequest {
 }
 
 fn refusal(request: ShareRequest) -> String {
-    match signing().share_queue(&queue("orders"), request) {
+    match signing().share_queue(&permit("orders"), request) {
         Err(Error::InvalidRequest(sentence)) => sentence,
         other => panic!("not refused: {other:?}"),
     }
@@ -25,7 +25,7 @@ fn refusal(request: ShareRequest) -> String {
 
 #[test]
 fn signatures_are_those_of_zaqar() {
-    let url = signing().share_queue(&queue("orders"), until("2030-01-01T00:00:00")).unwrap();
+    let url = signing().share_queue(&permit("orders"), until("2030-01-01T00:00:00")).unwrap();
     assert_eq!(
         url,
         SignedUrl {
@@ -41,7 +41,7 @@ fn signatures_are_those_of_zaqar() {
         methods: texts(&["POST", "GET"]),
         ..until("2030-01-01T00:00:00")
     };
-    let url = signing().share_queue(&queue("orders"), request).unwrap();
+    let url = signing().share_queue(&permit("orders"), request).unwrap();
     assert_eq!(
         url,
         SignedUrl {
@@ -56,7 +56,7 @@ fn signatures_are_those_of_zaqar() {
 
 #[test]
 fn a_permission_lasts_a_day() {
-    let url = signing().share_queue(&queue("orders"), ShareRequest::default()).unwrap();
+    let url = signing().share_queue(&permit("orders"), ShareRequest::default()).unwrap();
     assert_eq!(url.expires, "2027-06-27T00:51:46");
 }
 
@@ -66,7 +66,7 @@ fn an_end_is_told_in_utc_without_fractions() {
         ("2030-01-01", "2030-01-01T00:00:00"),
         ("2030-01-01 10:00:00.75+02:30", "2030-01-01T07:30:00"),
     ] {
-        let url = signing().share_queue(&queue("orders"), until(given)).unwrap();
+        let url = signing().share_queue(&permit("orders"), until(given)).unwrap();
         assert_eq!(url.expires, told);
     }
 }
@@ -93,7 +93,7 @@ fn an_end_must_be_a_date_ahead() {
         assert_eq!(refusal(until(expires)), sentence, "{expires}");
     }
     let next_second = NOW.plus(1).to_string();
-    assert!(signing().share_queue(&queue("orders"), until(&next_second)).is_ok());
+    assert!(signing().share_queue(&permit("orders"), until(&next_second)).is_ok());
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn only_sub_resources_can_be_shared() {
 fn nothing_is_shared_without_a_key() {
     let empty = service_with(|settings| settings.signed_url.secret_key = Some(String::new())).0;
     for service in [service().0, empty] {
-        let refused = service.share_queue(&queue("orders"), until("bad"));
+        let refused = service.share_queue(&permit("orders"), until("bad"));
         assert_eq!(refused, Err(Error::InvalidRequest("The `key` can't be None".to_owned())));
-        let url = signing().share_queue(&queue("orders"), ShareRequest::default()).unwrap();
+        let url = signing().share_queue(&permit("orders"), ShareRequest::default()).unwrap();
         assert!(!service.is_signed(&ProjectId::new("acme"), &url));
     }
 }
@@ -122,7 +122,7 @@ fn a_permission_is_recognised_until_it_ends() {
         methods: texts(&["GET", "POST"]),
         ..until(&NOW.plus(1).to_string())
     };
-    let url = signing().share_queue(&queue("orders"), request).unwrap();
+    let url = signing().share_queue(&permit("orders"), request).unwrap();
     assert!(signing().is_signed(&acme, &url));
     let mut turned = url.clone();
     turned.paths.reverse();

@@ -1,11 +1,13 @@
 //! Bodies: the large part of a message, written once.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::slip::Slip;
 use super::tx::claim_id;
-use crate::model::{JsonText, Message, NewMessage};
+use crate::model::{Body, JsonText, NewMessage, SealedBody, StoredMessage};
 
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
@@ -19,9 +21,28 @@ pub fn insert(
     queue: i64,
     new: &NewMessage,
 ) -> rusqlite::Result<()> {
-    let text = new.body.as_bytes();
-    into.execute(params![number, queue, new.checksum, crc(number, text), text])?;
+    let text = written(&new.body);
+    into.execute(params![number, queue, new.checksum, crc(number, &text), text.as_ref()])?;
     Ok(())
+}
+
+/// What a sealed body begins with in the file. No JSON text does.
+const SEALED: u8 = 1;
+
+/// A body as it lies in the file.
+fn written(body: &Body) -> Cow<'_, [u8]> {
+    match body {
+        Body::Json(text) => Cow::Borrowed(text.as_bytes()),
+        Body::Sealed(body) => [&[SEALED], body.as_bytes()].concat().into(),
+    }
+}
+
+/// What [`written`] was made of.
+fn read(written: &[u8]) -> Body {
+    match written.split_first() {
+        Some((&SEALED, sealed)) => Body::Sealed(SealedBody::new(Bytes::copy_from_slice(sealed))),
+        _ => Body::Json(JsonText::from_checked(Bytes::copy_from_slice(written))),
+    }
 }
 
 /// CRC-32 of a body and of its number: SQLite has no checksums of its own, and
@@ -74,7 +95,11 @@ pub fn locate(conn: &Connection, number: u64) -> rusqlite::Result<Option<(i64, u
 /// The whole messages that belong to `slips`; one whose body is gone was
 /// deleted meanwhile and is left out. One whose body was altered on the disk is
 /// an error: rather no answer than a wrong one.
-pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Result<Vec<Message>> {
+pub fn complete(
+    conn: &Connection,
+    salt: u64,
+    slips: &[Slip],
+) -> rusqlite::Result<Vec<StoredMessage>> {
     let mut find = conn.prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?;
     let mut messages = Vec::with_capacity(slips.len());
     for slip in slips {
@@ -84,7 +109,7 @@ pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Resul
                 if !is_intact(slip.number, row.get(1)?, text) {
                     return Err(altered(slip.number));
                 }
-                Ok((row.get(0)?, JsonText::from_checked(Bytes::copy_from_slice(text))))
+                Ok((row.get(0)?, read(text)))
             })
             .optional()?;
         if let Some((checksum, body)) = found {
@@ -95,8 +120,8 @@ pub fn complete(conn: &Connection, salt: u64, slips: &[Slip]) -> rusqlite::Resul
 }
 
 /// A slip and its body together.
-pub fn message(slip: &Slip, salt: u64, body: JsonText, checksum: Option<String>) -> Message {
-    Message {
+pub fn message(slip: &Slip, salt: u64, body: Body, checksum: Option<String>) -> StoredMessage {
+    StoredMessage {
         id: slip.id(),
         marker: slip.marker,
         ttl: slip.ttl,

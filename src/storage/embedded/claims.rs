@@ -11,7 +11,7 @@ use super::settle::settle;
 use super::slip::{Place, Slip};
 use super::tx::{Tx, claim_number};
 use super::{EmbeddedDriver, body, queues};
-use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, QueueKey, Timestamp};
+use crate::model::{ClaimId, ClaimOrder, DeadLetter, QueueKey, StoredClaim, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
 /// A row of `claim`.
@@ -306,7 +306,7 @@ impl ClaimController for EmbeddedDriver {
         key: &QueueKey,
         order: &ClaimOrder,
         now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<StoredClaim>> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(None) };
         let (key, order, ttl) = (key.clone(), order.clone(), order.ttl);
         let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
@@ -317,10 +317,10 @@ impl ClaimController for EmbeddedDriver {
             None => self.read(move |conn| body::complete(conn, salt, &slips)).await?,
         };
         // All of it may have been deleted by id since the commit.
-        Ok((!messages.is_empty()).then_some(Claim { id, ttl, expires, messages }))
+        Ok((!messages.is_empty()).then_some(StoredClaim { id, ttl, expires, messages }))
     }
 
-    async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+    async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         let missing = || Error::ClaimDoesNotExist(key.clone(), id);
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
         let salt = self.salt();
@@ -334,7 +334,7 @@ impl ClaimController for EmbeddedDriver {
         });
         match found.await? {
             Some((ttl, expires, messages)) if !messages.is_empty() => {
-                Ok(Claim { id, ttl, expires, messages })
+                Ok(StoredClaim { id, ttl, expires, messages })
             }
             _ => Err(missing()),
         }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::body;
 use super::slip::{ClientColumn, Place, Slip, number_in};
 use super::tx::claim_id;
-use crate::model::{ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp};
+use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// The messages behind a marker.
 pub fn page(
@@ -14,7 +14,7 @@ pub fn page(
     query: &ListQuery,
     salt: u64,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Message>> {
+) -> rusqlite::Result<Vec<StoredMessage>> {
     let behind = match query.marker {
         None => 0,
         Some(Marker::Position(marker)) => marker,
@@ -77,7 +77,7 @@ pub fn by_ids(
     ids: &[MessageId],
     salt: u64,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Message>> {
+) -> rusqlite::Result<Vec<StoredMessage>> {
     let mut slips = Vec::with_capacity(ids.len());
     for &id in ids {
         let Some(number) = number_in(id) else { continue };

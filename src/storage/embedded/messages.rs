@@ -9,7 +9,7 @@ use super::slip::{ClaimedTaker, Place, Slip, number_in};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, listing};
 use crate::model::{
-    ClaimId, ClientId, ListQuery, Message, MessageId, NewMessage, QueueKey, Stats, Timestamp,
+    ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
 };
 use crate::storage::{Error, MessageController, Result};
 
@@ -216,7 +216,7 @@ fn pop(
     limit: u32,
     salt: u64,
     now: Timestamp,
-) -> OpResult<Vec<Message>> {
+) -> OpResult<Vec<StoredMessage>> {
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
@@ -266,14 +266,19 @@ impl MessageController for EmbeddedDriver {
         key: &QueueKey,
         query: &ListQuery,
         now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let (query, salt) = (query.clone(), self.salt());
         self.read(move |conn| listing::page(conn, queue.number, &query, salt, now)).await
     }
 
-    async fn get(&self, key: &QueueKey, ids: &[MessageId], now: Timestamp) -> Result<Vec<Message>> {
+    async fn get(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let (mut ids, salt) = (ids.to_vec(), self.salt());
@@ -305,7 +310,7 @@ impl MessageController for EmbeddedDriver {
         self.write(move |tx| delete_many(tx, queue.number, &ids, claims.as_deref(), now)).await
     }
 
-    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let salt = self.salt();
         self.write(move |tx| pop(tx, queue.number, limit, salt, now)).await

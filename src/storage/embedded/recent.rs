@@ -9,15 +9,15 @@ use std::sync::{Mutex, PoisonError};
 
 use super::body;
 use super::slip::Slip;
-use crate::model::{JsonText, Message};
+use crate::model::{Body, StoredMessage};
 
 /// A body as posted.
 #[derive(Clone, Debug)]
 pub struct Posted {
     /// The message's number.
     pub number: u64,
-    /// Its text.
-    pub text: JsonText,
+    /// What was posted.
+    pub body: Body,
     /// Its checksum.
     pub checksum: Option<String>,
 }
@@ -51,23 +51,23 @@ impl RecentBodies {
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for body in posted {
-            kept.bytes += body.text.as_bytes().len() + ENTRY_BYTES;
+            kept.bytes += body.body.as_bytes().len() + ENTRY_BYTES;
             kept.bodies.push_back(body);
         }
         while kept.bytes > self.bytes_max
             && let Some(oldest) = kept.bodies.pop_front()
         {
-            kept.bytes -= oldest.text.as_bytes().len() + ENTRY_BYTES;
+            kept.bytes -= oldest.body.as_bytes().len() + ENTRY_BYTES;
         }
     }
 
     /// The whole messages that belong to `slips`, if all their bodies are here.
-    pub fn complete(&self, salt: u64, slips: &[Slip]) -> Option<Vec<Message>> {
+    pub fn complete(&self, salt: u64, slips: &[Slip]) -> Option<Vec<StoredMessage>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |slip: &Slip| {
             let at = kept.bodies.binary_search_by_key(&slip.number, |body| body.number).ok()?;
-            let Posted { text, checksum, .. } = kept.bodies.get(at)?;
-            Some(body::message(slip, salt, text.clone(), checksum.clone()))
+            let Posted { body, checksum, .. } = kept.bodies.get(at)?;
+            Some(body::message(slip, salt, body.clone(), checksum.clone()))
         };
         slips.iter().map(find).collect()
     }
@@ -79,7 +79,7 @@ mod tests {
     use crate::model::{ClientId, Timestamp};
 
     fn posted(number: u64) -> Posted {
-        Posted { number, text: JsonText::from("\"0123456789\""), checksum: None }
+        Posted { number, body: Body::from("\"0123456789\""), checksum: None }
     }
 
     fn slip(number: u64) -> Slip {

@@ -183,8 +183,8 @@ impl<'c> Tx<'c> {
 
     /// Remembers a body that is likely to be asked for soon.
     pub fn note_posted(&mut self, number: u64, message: &NewMessage) {
-        let (text, checksum) = (message.body.clone(), message.checksum.clone());
-        self.posted.push(Posted { number, text, checksum });
+        let (body, checksum) = (message.body.clone(), message.checksum.clone());
+        self.posted.push(Posted { number, body, checksum });
     }
 
     /// Remembers what to tell once this is committed.

@@ -21,7 +21,7 @@ use super::hand_out::Order;
 use super::store::{Partition, Store};
 use super::take::life_of;
 use super::{command, layout, queues, transaction};
-use crate::model::{DeadLetter, Message, Metadata, QueueKey};
+use crate::model::{DeadLetter, Metadata, QueueKey, StoredMessage};
 
 /// How long the mover's own claim lasts where there are no transactions, in seconds.
 const MOVERS_TTL: u32 = 60;
@@ -33,7 +33,7 @@ pub async fn bury(
     store: &Store,
     order: &Order,
     rule: &DeadLetter,
-    spent: &[Message],
+    spent: &[StoredMessage],
 ) -> OpResult<usize> {
     let grave = QueueKey { project: order.queue.key.project.clone(), name: rule.queue.clone() };
     let burial = Burial {
@@ -78,7 +78,7 @@ struct Burial<'a> {
 
 impl Burial<'_> {
     /// Moves what is still there; `None` if there is no such dead letter queue.
-    async fn try_once(&self, spent: &[Message]) -> OpResult<Option<usize>> {
+    async fn try_once(&self, spent: &[StoredMessage]) -> OpResult<Option<usize>> {
         let mut session = transaction::begin_if_any(self.store).await?;
         let found = self.still_free(spent, session.as_mut()).await?;
         if found.is_empty() {
@@ -102,7 +102,7 @@ impl Burial<'_> {
     /// Those that nobody else has taken.
     async fn still_free(
         &self,
-        spent: &[Message],
+        spent: &[StoredMessage],
         session: Option<&mut ClientSession>,
     ) -> OpResult<Vec<Document>> {
         let ids: Vec<_> = spent.iter().map(|it| ObjectId::from_bytes(it.id.bytes())).collect();

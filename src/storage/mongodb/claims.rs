@@ -12,7 +12,7 @@ use super::layout::index;
 use super::store::{QueueEntry, Store};
 use super::take::life_of;
 use super::{MongodbDriver, ids};
-use crate::model::{Claim, ClaimId, ClaimOrder, QueueKey, Timestamp};
+use crate::model::{ClaimId, ClaimOrder, QueueKey, StoredClaim, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
 /// The messages that the claim holds, if it lives.
@@ -35,7 +35,7 @@ async fn find(
     queue: &QueueEntry,
     id: ClaimId,
     now: Timestamp,
-) -> OpResult<Option<Claim>> {
+) -> OpResult<Option<StoredClaim>> {
     let mut cursor = store
         .partition(queue)
         .messages
@@ -50,7 +50,7 @@ async fn find(
     let Some(first) = messages.first() else { return Ok(None) };
     let (ttl, expires) = (first.claim_ttl, first.claim_expires);
     let messages = messages.into_iter().map(|stored| stored.message).collect();
-    Ok(Some(Claim { id, ttl, expires, messages }))
+    Ok(Some(StoredClaim { id, ttl, expires, messages }))
 }
 
 /// Renews the claim; `false` if it does not live or holds nothing.
@@ -121,7 +121,7 @@ impl ClaimController for MongodbDriver {
         key: &QueueKey,
         order: &ClaimOrder,
         now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<StoredClaim>> {
         let (key, claim) = (key.clone(), order.clone());
         self.run(move |engine| async move {
             let Some(queue) = engine.find(&key).await? else { return Ok(None) };
@@ -131,7 +131,7 @@ impl ClaimController for MongodbDriver {
         .await
     }
 
-    async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+    async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         let missing = Error::ClaimDoesNotExist(key.clone(), id);
         let key = key.clone();
         let found = self.run(move |engine| async move {

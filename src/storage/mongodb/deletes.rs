@@ -13,7 +13,7 @@ use super::layout::index;
 use super::removal::{Holder, Removal, Right, holders};
 use super::store::{QueueEntry, Store};
 use super::{Engine, claims, command, ids, transaction};
-use crate::model::{ClaimId, ClaimOrder, Message, MessageId, Timestamp};
+use crate::model::{ClaimId, ClaimOrder, MessageId, StoredMessage, Timestamp};
 use crate::storage::{Error, Result};
 
 /// Messages that a purge removes with one command.
@@ -96,7 +96,7 @@ pub async fn pop(
     queue: &Arc<QueueEntry>,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<Message>> {
+) -> Result<Vec<StoredMessage>> {
     let id = ids::new_claim(now);
     let claim =
         ClaimOrder { ttl: POP_TTL, grace: 0, limit, include_delayed: true, dead_letter: None };

@@ -8,9 +8,11 @@ use mongodb::bson::{Bson, DateTime, RawDocument, RawDocumentBuf};
 
 pub use self::stored::{Foreign, Stored, decode};
 use super::json_to_bson;
-use super::wire::{Elements, Value, begin, finish, kind, put_head, put_integer, put_text};
+use super::wire::{
+    Elements, Value, begin, finish, kind, put_bytes, put_head, put_integer, put_text,
+};
 use crate::config::BodyEncoding;
-use crate::model::{ClientId, JsonText, MessageId, NewMessage, Timestamp};
+use crate::model::{self, ClientId, MessageId, NewMessage, SealedBody, Timestamp};
 use crate::storage;
 
 /// The field that says that `b` is JSON text and not what a client sent. Zaqar
@@ -19,6 +21,9 @@ const IS_TEXT: &str = "json";
 
 /// The subtype of bytes that are a UUID as everybody writes it.
 const UUID: u8 = 4;
+
+/// The subtype of bytes that are nothing in particular.
+const GENERIC: u8 = 0;
 
 /// A body in the form that goes into documents, made once however often the
 /// document has to be.
@@ -37,7 +42,11 @@ impl Body {
     ///
     /// [`storage::Error::Unavailable`] for what BSON cannot hold; the checks of
     /// a request let nothing of that kind through.
-    pub fn new(json: &JsonText, encoding: BodyEncoding) -> storage::Result<Self> {
+    pub fn new(body: &model::Body, encoding: BodyEncoding) -> storage::Result<Self> {
+        let json = match body {
+            model::Body::Json(json) => json,
+            model::Body::Sealed(sealed) => return Ok(Self::sealed(sealed)),
+        };
         let no_bson = |error: &dyn fmt::Display| {
             storage::Error::Unavailable(format!("a body is no BSON: {error}"))
         };
@@ -54,6 +63,13 @@ impl Body {
             }
         };
         Ok(Self { bson, is_text })
+    }
+
+    /// Bytes of no particular subtype: what Zaqar makes of an encrypted body.
+    fn sealed(body: &SealedBody) -> Self {
+        let mut bson = vec![kind::BINARY];
+        put_bytes(&mut bson, GENERIC, body.as_bytes());
+        Self { bson, is_text: false }
     }
 
     /// Its size in a document, in bytes.

@@ -7,7 +7,7 @@ use super::document;
 use super::metadata::metadata_of;
 use super::wire::Value;
 use super::{bson_to_json, json_to_bson};
-use crate::model::{Message, Metadata};
+use crate::model::{Metadata, StoredMessage};
 
 /// What JSON text is after it was stored as BSON.
 ///
@@ -26,7 +26,7 @@ pub fn stored(text: &str) -> Result<String, String> {
 /// # Errors
 ///
 /// Why it is none.
-pub fn message(document: &[u8]) -> Result<Message, String> {
+pub fn message(document: &[u8]) -> Result<StoredMessage, String> {
     let document = RawDocument::from_bytes(document).map_err(|error| error.to_string())?;
     let stored = document::decode(document).map_err(|foreign| foreign.to_string())?;
     Ok(stored.message)

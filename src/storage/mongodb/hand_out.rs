@@ -19,7 +19,7 @@ use super::lane::{Job, Lane};
 use super::store::{QueueEntry, Store};
 use super::take::{self, Share};
 use super::{Engine, bury};
-use crate::model::{Claim, ClaimId, ClaimOrder, Message, Timestamp};
+use crate::model::{ClaimId, ClaimOrder, StoredClaim, StoredMessage, Timestamp};
 use crate::storage::{Error, Result};
 
 /// Rounds after which an order is left with what it has got. Each one that it
@@ -49,7 +49,7 @@ impl Order {
 }
 
 /// The lane of a partition.
-pub type HandOuts = Lane<Order, Option<Claim>>;
+pub type HandOuts = Lane<Order, Option<StoredClaim>>;
 
 /// Starts the lane of a partition.
 pub fn start(handle: &Handle, store: &Arc<Store>, floors: &Arc<Floors>) -> HandOuts {
@@ -63,20 +63,20 @@ pub fn start(handle: &Handle, store: &Arc<Store>, floors: &Arc<Floors>) -> HandO
 
 impl Engine {
     /// Hands out what is free, together with what others are handed.
-    pub async fn hand_out(&self, order: Order) -> Result<Option<Claim>> {
+    pub async fn hand_out(&self, order: Order) -> Result<Option<StoredClaim>> {
         self.hand_outs[order.queue.partition].submit(order).await
     }
 }
 
 /// An order that is being filled.
 struct Open {
-    job: Job<Order, Option<Claim>>,
+    job: Job<Order, Option<StoredClaim>>,
     /// How many messages it may still get.
     left: usize,
     /// What it was dealt in this round and does not have yet.
     share: Vec<Stored>,
     /// What it has.
-    got: Vec<Message>,
+    got: Vec<StoredMessage>,
     /// Rounds it took part in.
     rounds: usize,
     /// Whether there is nothing more to be had.
@@ -86,7 +86,7 @@ struct Open {
 }
 
 impl Open {
-    fn new(job: Job<Order, Option<Claim>>) -> Self {
+    fn new(job: Job<Order, Option<StoredClaim>>) -> Self {
         let left = job.order.claim.limit as usize;
         let (share, got) = (Vec::new(), Vec::new());
         Self { job, left, share, got, rounds: 0, exhausted: false, failed: None }
@@ -121,7 +121,7 @@ impl Open {
             _ if self.got.is_empty() => Ok(None),
             _ => {
                 self.got.sort_unstable_by_key(|message| message.marker);
-                Ok(Some(Claim { id, ttl, expires, messages: self.got }))
+                Ok(Some(StoredClaim { id, ttl, expires, messages: self.got }))
             }
         };
         self.job.answer(answer);
@@ -136,7 +136,11 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(store: &'a Store, floors: &'a Floors, jobs: Vec<Job<Order, Option<Claim>>>) -> Self {
+    fn new(
+        store: &'a Store,
+        floors: &'a Floors,
+        jobs: Vec<Job<Order, Option<StoredClaim>>>,
+    ) -> Self {
         Self { store, floors, open: jobs.into_iter().map(Open::new).collect() }
     }
 

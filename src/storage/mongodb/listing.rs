@@ -9,7 +9,7 @@ use super::layout::index;
 use super::store::{Partition, QueueEntry, Store};
 use super::walk::{Walk, first_id};
 use super::{counter, gaps, heads, ids};
-use crate::model::{ListQuery, Marker, Message, MessageHead, MessageId, Stats, Timestamp};
+use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// See [`crate::storage::MessageController::list`].
 pub async fn page(
@@ -17,7 +17,7 @@ pub async fn page(
     queue: &QueueEntry,
     query: &ListQuery,
     now: Timestamp,
-) -> OpResult<Vec<Message>> {
+) -> OpResult<Vec<StoredMessage>> {
     let Some(behind) = position(store, queue, query.marker).await? else { return Ok(Vec::new()) };
     let mut from = heads::first(store, queue).await?.max(behind.saturating_add(1));
     let mut found = Vec::new();
@@ -96,7 +96,7 @@ pub async fn by_ids(
     queue: &QueueEntry,
     ids: &[MessageId],
     now: Timestamp,
-) -> OpResult<Vec<Message>> {
+) -> OpResult<Vec<StoredMessage>> {
     let ids: Vec<_> = ids.iter().map(|id| ObjectId::from_bytes(id.bytes())).collect();
     let mut filter = doc! { "_id": { "$in": ids }, "p_q": &queue.p_q, "e": { "$gt": date(now) } };
     if queue.first_marker > 0 {

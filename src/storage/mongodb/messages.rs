@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{MongodbDriver, deletes, listing, post, queues};
 use crate::model::{
-    ClaimId, ClientId, ListQuery, Message, MessageId, NewMessage, QueueKey, Stats, Timestamp,
+    ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
 };
 use crate::storage::{MessageController, Result};
 
@@ -27,7 +27,7 @@ impl MessageController for MongodbDriver {
         key: &QueueKey,
         query: &ListQuery,
         now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         let (key, query) = (key.clone(), query.clone());
         self.run(move |engine| async move {
             let (store, key, query) = (&engine.store, &key, &query);
@@ -42,7 +42,12 @@ impl MessageController for MongodbDriver {
         .await
     }
 
-    async fn get(&self, key: &QueueKey, ids: &[MessageId], now: Timestamp) -> Result<Vec<Message>> {
+    async fn get(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         let (key, ids) = (key.clone(), ids.to_vec());
         self.run(move |engine| async move {
             let (store, key, ids) = (&engine.store, &key, &ids);
@@ -93,7 +98,7 @@ impl MessageController for MongodbDriver {
         .await
     }
 
-    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         let key = key.clone();
         self.run(move |engine| async move {
             match engine.find(&key).await? {

@@ -11,7 +11,7 @@ use super::error::OpResult;
 use super::hand_out::Order;
 use super::layout::index;
 use super::store::{Partition, Store};
-use crate::model::{Message, Timestamp};
+use crate::model::{StoredMessage, Timestamp};
 use crate::storage::Result;
 
 /// What an order is to get.
@@ -67,7 +67,7 @@ pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
 
 /// A message as the claim shows it.
 #[must_use]
-pub fn shown(stored: Stored, order: &Order) -> Message {
+pub fn shown(stored: Stored, order: &Order) -> StoredMessage {
     let stretched = stretched(&stored, order);
     let mut message = stored.message;
     if !order.quietly {

@@ -71,6 +71,12 @@ impl<'a> Value<'a> {
         std::str::from_utf8(bytes.get(4..bytes.len() - 1)?).ok()
     }
 
+    /// Bytes of any subtype.
+    #[must_use]
+    pub fn binary(self) -> Option<&'a [u8]> {
+        (self.kind == kind::BINARY).then_some(self.bytes)?.get(5..)
+    }
+
     /// An object id.
     #[must_use]
     pub fn object_id(self) -> Option<[u8; 12]> {
@@ -245,6 +251,14 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     let start = begin(out);
     out.extend_from_slice(text.as_bytes());
     finish_text(out, start);
+}
+
+/// Writes the value of bytes.
+pub fn put_bytes(out: &mut Vec<u8>, subtype: u8, bytes: &[u8]) {
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.push(subtype);
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, title, description)
     }
 
-    /// The caller has not the role that the operation wants.
-    pub fn forbidden() -> Self {
+    /// The policy does not allow it to the caller.
+    fn forbidden() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "Not authorized",
@@ -137,13 +137,14 @@ impl ApiError {
     /// What the service said, while it did what `failure` says was not done.
     pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
-            ClaimDoesNotExist, Conflict, InvalidBody, InvalidRequest, MalformedClaimId,
+            ClaimDoesNotExist, Conflict, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessagesDoNotExist, Storage,
         };
         match error {
             MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
+            Forbidden => Self::forbidden(),
             MalformedClaimId => Self::bad_request(UNABLE_TO_DELETE, error.to_string()),
             InvalidRequest(text) => Self::invalid_request(text),
             InvalidBody(text) => Self::invalid_body(text),
@@ -156,10 +157,10 @@ impl ApiError {
     fn from_storage(error: &storage::Error, failure: &'static str) -> Self {
         use storage::Error::{
             ClaimDoesNotExist, MessageIsClaimed, MessageIsNotClaimed, MetadataChanged,
-            QueueDoesNotExist, Unavailable,
+            PoolDoesNotExist, PoolIsInUse, PoolUriInUse, QueueDoesNotExist, Unavailable,
         };
         match error {
-            QueueDoesNotExist(..) | ClaimDoesNotExist(..) => {
+            QueueDoesNotExist(..) | ClaimDoesNotExist(..) | PoolDoesNotExist(..) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             MessageIsClaimed(_) => Self::new(
@@ -171,6 +172,10 @@ impl ApiError {
                 UNABLE_TO_DELETE,
                 "A claim was specified, but the message is not currently claimed.",
             ),
+            PoolUriInUse(_) => {
+                Self::new(StatusCode::CONFLICT, "Resource conflict", error.to_string())
+            }
+            PoolIsInUse(_) => Self::new(StatusCode::FORBIDDEN, UNABLE_TO_DELETE, error.to_string()),
             // So many changes at once that none got through: worth another try.
             MetadataChanged(_) => Self::unavailable(failure, &error.to_string()),
             Unavailable(reason) => Self::unavailable(failure, reason),

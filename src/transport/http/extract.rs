@@ -3,9 +3,9 @@
 //!
 //! A signed URL must hold; a form is refused; the client must take JSON; then
 //! come `Client-ID`, the project and the name of the queue. That the route
-//! exists was known before; whether it has the method is looked at after.
+//! exists was known before; whether it has the method is looked at after, and
+//! last whether the policy allows it.
 
-use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -14,38 +14,65 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::error::{ApiError, Form};
+use super::error::{ApiError, During, Form};
+use super::identity::{SIGNATURE, identity, project};
 use crate::config::{ClientIdRule, Limits};
 use crate::model::{ClientId, MalformedClientId, ProjectId, QueueKey, QueueName};
-use crate::service::{Service, SignedUrl};
+use crate::service::access::{Action, Permit, Scope};
+use crate::service::{self, Service, SignedUrl};
 use crate::transport::auth::signed_url;
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("client-id");
 
-/// Where the project may stand. The first header that is there counts.
-const PROJECT: [HeaderName; 3] = [
-    HeaderName::from_static("x-project-id"),
-    HeaderName::from_static("x-tenant-id"),
-    HeaderName::from_static("x-tenant"),
-];
-
 /// A caller that takes JSON: all that is asked for at `/`.
 pub struct Reader;
 
-/// A caller that said who it is and for which project it speaks.
-pub struct Caller {
+/// A caller that said who it is, and what the route is about. Whether it may do
+/// what it asks for was not looked at.
+pub struct Known<S> {
     /// Who posts, and whose messages a listing leaves out.
     pub client: ClientId,
-    /// Whose queues these are.
-    pub project: ProjectId,
+    /// What the route is about.
+    pub scope: S,
 }
 
-/// A caller that named a queue.
-pub struct QueueCaller {
+/// A caller that may do `A`.
+pub struct Granted<A: Action> {
     /// Who posts, and whose messages a listing leaves out.
     pub client: ClientId,
-    /// The queue in the route.
-    pub queue: QueueKey,
+    /// The right to do it, and to what.
+    pub permit: Permit<A>,
+}
+
+/// What a route can be about.
+pub trait FromRoute: Scope + Sized {
+    /// Reads it from the path, for a caller of that project.
+    fn from_route(request: &HttpRequest, project: ProjectId) -> Result<Self, ApiError>;
+}
+
+impl FromRoute for () {
+    fn from_route(_: &HttpRequest, _: ProjectId) -> Result<Self, ApiError> {
+        Ok(())
+    }
+}
+
+impl FromRoute for ProjectId {
+    fn from_route(_: &HttpRequest, project: ProjectId) -> Result<Self, ApiError> {
+        Ok(project)
+    }
+}
+
+impl FromRoute for QueueKey {
+    fn from_route(request: &HttpRequest, project: ProjectId) -> Result<Self, ApiError> {
+        let name = QueueName::parse(segment(request, "queue"));
+        match name.filter(|_| !project.is_too_long()) {
+            Some(name) => Ok(Self { project, name }),
+            None => Err(ApiError::bad_request(
+                "Invalid queue identification",
+                "The format of the submitted queue name or project id is not valid.",
+            )),
+        }
+    }
 }
 
 impl Reader {
@@ -57,64 +84,55 @@ impl Reader {
     }
 }
 
-impl Caller {
+impl<S: FromRoute> Known<S> {
     fn check(request: &HttpRequest) -> Result<Self, ApiError> {
         Reader::check(request)?;
         let limits = request.app_data::<Data<Service>>().map(|service| service.limits());
         let client = client_id(request.headers(), limits)?;
-        Ok(Self { client, project: project(request)? })
+        Ok(Self { client, scope: S::from_route(request, project(request)?)? })
     }
 }
 
-impl QueueCaller {
+impl<A: Action<Scope: FromRoute>> Granted<A> {
     fn check(request: &HttpRequest) -> Result<Self, ApiError> {
-        let Caller { client, project } = Caller::check(request)?;
-        let name = QueueName::parse(segment(request, "queue"));
-        match name.filter(|_| !project.is_too_long()) {
-            Some(name) => Ok(Self { client, queue: QueueKey { project, name } }),
-            None => Err(ApiError::bad_request(
-                "Invalid queue identification",
-                "The format of the submitted queue name or project id is not valid.",
-            )),
-        }
+        let Known { client, scope } = Known::check(request)?;
+        let service = request.app_data::<Data<Service>>();
+        let granted = service.map(|service| service.authorize(scope, || identity(request)));
+        let permit = granted.unwrap_or(Err(service::Error::Forbidden));
+        Ok(Self { client, permit: permit.during("The policy could not be asked.")? })
     }
 }
 
-macro_rules! extract {
-    ($($who:ty),*) => {$(
-        impl FromRequest for $who {
-            type Error = ApiError;
-            type Future = Ready<Result<Self, ApiError>>;
+impl FromRequest for Reader {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
-            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-                ready(Self::check(request))
-            }
-        }
-    )*};
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::check(request))
+    }
 }
 
-extract!(Reader, Caller, QueueCaller);
+impl<S: FromRoute> FromRequest for Known<S> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::check(request))
+    }
+}
+
+impl<A: Action<Scope: FromRoute>> FromRequest for Granted<A> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::check(request))
+    }
+}
 
 /// A part of the path, decoded; empty if the route has none of this name.
 pub fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
-}
-
-/// The roles that the caller says it has. Nobody vouches for the header: an
-/// operator who opens the server to others keeps it out at the proxy.
-pub fn has_role(request: &HttpRequest, role: &str) -> bool {
-    request
-        .headers()
-        .get_all("x-roles")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|roles| roles.split(','))
-        .any(|given| given.trim().eq_ignore_ascii_case(role))
-}
-
-/// Whatever stands in the project header, for the log.
-pub fn project_header(request: &HttpRequest) -> Option<&str> {
-    let headers = request.headers();
-    PROJECT.iter().find_map(|name| headers.get(name)).and_then(|value| value.to_str().ok())
 }
 
 /// A request that shows a signature is served within the permission or not at
@@ -123,7 +141,7 @@ pub fn project_header(request: &HttpRequest) -> Option<&str> {
 fn check_signature(request: &HttpRequest) -> Result<(), ApiError> {
     const NAMES: [&str; 4] = ["url-signature", "url-expires", "url-methods", "url-paths"];
     let headers = request.headers();
-    if !headers.contains_key(NAMES[0]) {
+    if !headers.contains_key(SIGNATURE) {
         return Ok(());
     }
     let shown = || {
@@ -235,31 +253,6 @@ fn client_id(headers: &HeaderMap, limits: Option<&Limits>) -> Result<ClientId, A
     };
     // One sentence for everything: Zaqar loses the one about the length.
     client.map_err(|error| ApiError::bad_request("Wrong UUID value", error.to_string()))
-}
-
-fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
-    let headers = request.headers();
-    let Some(value) = PROJECT.iter().find_map(|name| headers.get(name)) else {
-        return Err(ApiError::bad_request(
-            "Project-Id Missing",
-            "The header X-PROJECT-ID was missing",
-        ));
-    };
-    // Never replace what cannot be read: two projects would become one.
-    let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
-        return Err(ApiError::bad_request(
-            "Invalid header value",
-            Cow::Borrowed("The header X-PROJECT-ID is not UTF-8."),
-        ));
-    };
-    if text.trim().is_empty() {
-        return Err(ApiError::bad_request(
-            "Empty project header not allowed",
-            "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and \
-             retry.",
-        ));
-    }
-    Ok(ProjectId::new(text))
 }
 
 #[cfg(test)]

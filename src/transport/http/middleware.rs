@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::client_address::ProxyRules;
 use super::error::ApiError;
-use super::extract;
+use super::identity::project_for_log;
 use super::limits::HeadLimits;
 use super::stalled;
 use crate::config::Settings;
@@ -106,7 +106,7 @@ fn log_failure(answer: &ServiceResponse, id: &str) {
         let request = answer.request();
         tracing::error!(
             request.id = id,
-            project.id = extract::project_header(request).unwrap_or_default(),
+            project.id = &*project_for_log(request).unwrap_or_default(),
             http.route = request.match_pattern().unwrap_or_default(),
             reason,
             "{error}"
@@ -125,7 +125,7 @@ impl LogLine {
         let request = answer.request();
         tracing::info!(
             request.id = id,
-            project.id = extract::project_header(request).unwrap_or_default(),
+            project.id = &*project_for_log(request).unwrap_or_default(),
             client.address = self.client.map(tracing::field::display),
             http.method = %request.method(),
             http.route = request.match_pattern().unwrap_or_default(),

@@ -19,6 +19,7 @@ mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
+mod identity;
 mod limits;
 mod middleware;
 mod query;

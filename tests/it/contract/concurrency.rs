@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nusku::model::{ClaimId, Message, MessageId, Metadata, NewMessage, QueueKey};
+use nusku::model::{ClaimId, MessageId, Metadata, NewMessage, QueueKey, StoredMessage};
 use nusku::storage::Error;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ where
     answers
 }
 
-fn ids(messages: &[Message]) -> Vec<MessageId> {
+fn ids(messages: &[StoredMessage]) -> Vec<MessageId> {
     messages.iter().map(|message| message.id).collect()
 }
 
@@ -178,7 +178,7 @@ async fn finish(
     store: &Store,
     queue: &QueueKey,
     claim: ClaimId,
-    messages: &[Message],
+    messages: &[StoredMessage],
 ) -> Vec<MessageId> {
     let mut done = Vec::new();
     for message in messages {

@@ -1,6 +1,6 @@
 //! Promises about messages that are claimed again and again.
 
-use nusku::model::{Claim, ClaimOrder, DeadLetter, NewMessage, QueueKey};
+use nusku::model::{ClaimOrder, DeadLetter, NewMessage, QueueKey, StoredClaim};
 
 use super::store::order;
 use super::{Store, bodies, key, metadata, plain};
@@ -10,7 +10,12 @@ fn dead_letter(max_claim_count: i64) -> DeadLetter {
 }
 
 /// A claim under a rule; what it holds expires after 100 seconds.
-async fn claim(store: &Store, queue: &QueueKey, limit: u32, rule: DeadLetter) -> Option<Claim> {
+async fn claim(
+    store: &Store,
+    queue: &QueueKey,
+    limit: u32,
+    rule: DeadLetter,
+) -> Option<StoredClaim> {
     let order = ClaimOrder { dead_letter: Some(rule), ..order(limit) };
     store.try_claim(queue, &order).await
 }

@@ -1,12 +1,12 @@
 //! Promises about posting and reading messages.
 
-use nusku::model::{ClientId, JsonText, ListQuery, Marker, Message, MessageId, NewMessage};
+use nusku::model::{Body, ClientId, ListQuery, Marker, MessageId, NewMessage, StoredMessage};
 use nusku::storage::Error;
 
 use super::store::everything;
 use super::{Store, bodies, client, key, key_of, plain};
 
-fn ids(messages: &[Message]) -> Vec<MessageId> {
+fn ids(messages: &[StoredMessage]) -> Vec<MessageId> {
     messages.iter().map(|message| message.id).collect()
 }
 
@@ -39,13 +39,13 @@ pub async fn a_message_comes_back_as_it_was_posted(mut store: Store) {
     let posted = store.now;
     store.pass(5);
     let message = store.get(&queue, id).await.unwrap();
-    let expected = Message {
+    let expected = StoredMessage {
         id,
         marker: message.marker,
         ttl: 77,
         created: posted,
         claim: None,
-        body: JsonText::from(r#""hello""#),
+        body: Body::from(r#""hello""#),
         checksum,
     };
     assert_eq!(message, expected);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nusku::model::{
-    Claim, ClaimOrder, ClientId, JsonText, ListQuery, Marker, Message, MessageId, Metadata,
-    NewMessage, ProjectId, QueueKey, QueueName, Stats, Timestamp,
+    Body, ClaimOrder, ClientId, ListQuery, Marker, MessageId, Metadata, NewMessage, ProjectId,
+    QueueKey, QueueName, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{ClaimController, DataDriver, MessageController, QueueController, Storage};
 use tokio::sync::Mutex;
@@ -84,38 +84,38 @@ impl Store {
         self.messages().post(queue, &client(0), messages, self.now).await.unwrap()
     }
 
-    pub async fn list(&self, queue: &QueueKey, query: &ListQuery) -> Vec<Message> {
+    pub async fn list(&self, queue: &QueueKey, query: &ListQuery) -> Vec<StoredMessage> {
         self.messages().list(queue, query, self.now).await.unwrap()
     }
 
     /// The messages that a plain listing of the whole queue shows.
-    pub async fn shown(&self, queue: &QueueKey) -> Vec<Message> {
+    pub async fn shown(&self, queue: &QueueKey) -> Vec<StoredMessage> {
         let query = ListQuery { include_claimed: false, include_delayed: false, ..everything() };
         self.list(queue, &query).await
     }
 
     /// Every message of the queue.
-    pub async fn all(&self, queue: &QueueKey) -> Vec<Message> {
+    pub async fn all(&self, queue: &QueueKey) -> Vec<StoredMessage> {
         self.list(queue, &everything()).await
     }
 
     /// Every message of the queue behind a marker.
-    pub async fn behind(&self, queue: &QueueKey, marker: u64) -> Vec<Message> {
+    pub async fn behind(&self, queue: &QueueKey, marker: u64) -> Vec<StoredMessage> {
         let marker = Some(Marker::Position(marker));
         self.list(queue, &ListQuery { marker, ..everything() }).await
     }
 
     /// One message by id.
-    pub async fn get(&self, queue: &QueueKey, id: MessageId) -> Option<Message> {
+    pub async fn get(&self, queue: &QueueKey, id: MessageId) -> Option<StoredMessage> {
         self.messages().get(queue, &[id], self.now).await.unwrap().pop()
     }
 
     /// Claims up to `limit` messages for 100 seconds.
-    pub async fn claim(&self, queue: &QueueKey, limit: u32) -> Claim {
+    pub async fn claim(&self, queue: &QueueKey, limit: u32) -> StoredClaim {
         self.try_claim(queue, &order(limit)).await.expect("something to claim")
     }
 
-    pub async fn try_claim(&self, queue: &QueueKey, order: &ClaimOrder) -> Option<Claim> {
+    pub async fn try_claim(&self, queue: &QueueKey, order: &ClaimOrder) -> Option<StoredClaim> {
         self.claims().create(queue, order, self.now).await.unwrap()
     }
 
@@ -163,13 +163,13 @@ pub fn plain(text: &str) -> NewMessage {
 }
 
 /// The JSON string with this text.
-pub fn quoted(text: &str) -> JsonText {
-    JsonText::from(serde_json::Value::from(text).to_string().as_str())
+pub fn quoted(text: &str) -> Body {
+    Body::from(serde_json::Value::from(text).to_string().as_str())
 }
 
 /// The texts of messages made by [`plain`].
-pub fn bodies(messages: &[Message]) -> Vec<String> {
-    let text = |message: &Message| serde_json::from_slice(message.body.as_bytes()).unwrap();
+pub fn bodies(messages: &[StoredMessage]) -> Vec<String> {
+    let text = |message: &StoredMessage| serde_json::from_slice(message.body.as_bytes()).unwrap();
     messages.iter().map(text).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What drivers promise that keep the very text of a body.
 
-use nusku::model::{JsonText, NewMessage};
+use nusku::model::{Body, NewMessage};
 
 use super::{Store, plain};
 
@@ -21,7 +21,7 @@ pub async fn bodies_are_kept_word_for_word(store: Store) {
     let claimed = store.claim(&queue, 100).await.messages;
     for (messages, how) in [(store.all(&queue).await, "listed"), (claimed, "claimed")] {
         for (message, text) in messages.iter().zip(texts) {
-            assert_eq!(message.body, JsonText::from(text), "{how}");
+            assert_eq!(message.body, Body::from(text), "{how}");
         }
         assert_eq!(messages.len(), texts.len(), "{how}");
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nusku::clock::Clock;
-use nusku::model::{Claim, ListQuery, Marker, Message, NewMessage, QueueKey};
+use nusku::model::{ListQuery, Marker, NewMessage, QueueKey, StoredClaim, StoredMessage};
 use nusku::storage::{Error, Result, Storage};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -159,7 +159,8 @@ impl Stage {
             let query = ListQuery { marker, limit, ..everything() };
             let list = messages.list(&self.queue, &query, self.clock.now());
             let Some(page) = self.ask(number, list, |_| false).await else { continue };
-            let sight = |(message, text): (&Message, _)| Sight { marker: message.marker, text };
+            let sight =
+                |(message, text): (&StoredMessage, _)| Sight { marker: message.marker, text };
             seen.extend(page.iter().zip(bodies(&page)).map(sight));
             if let Some(last) = page.last() {
                 self.passed[number].store(last.marker, Ordering::SeqCst);
@@ -199,11 +200,11 @@ impl Stage {
 
     /// Whether the time of a claim has passed, so that somebody else may have
     /// what it held.
-    fn has_ended(&self, claim: &Claim) -> bool {
+    fn has_ended(&self, claim: &StoredClaim) -> bool {
         claim.expires <= self.clock.now()
     }
 
-    async fn renew(&self, number: usize, claim: &mut Claim, texts: &[String]) {
+    async fn renew(&self, number: usize, claim: &mut StoredClaim, texts: &[String]) {
         let now = self.clock.now();
         let claims = self.drivers[number].data.claims();
         let renew = claims.renew(&self.queue, claim.id, 200, 60, now);
@@ -218,7 +219,13 @@ impl Stage {
         }
     }
 
-    async fn delete(&self, number: usize, claim: &Claim, message: &Message, text: &str) {
+    async fn delete(
+        &self,
+        number: usize,
+        claim: &StoredClaim,
+        message: &StoredMessage,
+        text: &str,
+    ) {
         // Who has not passed it yet may miss it now.
         let passed = self.passed.iter().map(|it| it.load(Ordering::SeqCst)).min().unwrap();
         if message.marker > passed {
@@ -241,7 +248,7 @@ impl Stage {
         }
     }
 
-    async fn release(&self, number: usize, claim: &Claim, texts: &[String]) {
+    async fn release(&self, number: usize, claim: &StoredClaim, texts: &[String]) {
         {
             let mut holdings = self.holdings.lock().unwrap();
             for text in texts {

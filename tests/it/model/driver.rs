@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use nusku::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, Timestamp,
+    ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
+    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
@@ -105,7 +105,7 @@ impl MessageController for ModelDriver {
         queue: &QueueKey,
         query: &ListQuery,
         now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         Ok(self.state().at(now).list(queue, query, now))
     }
 
@@ -114,7 +114,7 @@ impl MessageController for ModelDriver {
         queue: &QueueKey,
         ids: &[MessageId],
         now: Timestamp,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Vec<StoredMessage>> {
         Ok(self.state().at(now).get(queue, ids))
     }
 
@@ -138,7 +138,12 @@ impl MessageController for ModelDriver {
         self.state().at(now).delete_many(queue, ids, claims, now)
     }
 
-    async fn pop(&self, queue: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(
+        &self,
+        queue: &QueueKey,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<StoredMessage>> {
         Ok(self.state().at(now).pop(queue, limit, now))
     }
 
@@ -159,11 +164,11 @@ impl ClaimController for ModelDriver {
         queue: &QueueKey,
         order: &ClaimOrder,
         now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<StoredClaim>> {
         Ok(self.state().at(now).claim(queue, order, now))
     }
 
-    async fn get(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+    async fn get(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         self.state().at(now).get_claim(queue, id, now)
     }
 

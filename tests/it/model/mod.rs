@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nusku::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, DeadLetter, ListQuery, Marker, Message, MessageHead,
-    MessageId, Metadata, NewMessage, ProjectId, QueueFilter, QueueKey, QueueRecord, Stats,
+    ClaimId, ClaimOrder, ClientId, DeadLetter, ListQuery, Marker, MessageHead, MessageId, Metadata,
+    NewMessage, ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage,
     Timestamp,
 };
 use nusku::storage::{Collected, Error, Result, Volume};
@@ -43,7 +43,7 @@ struct Queue {
 /// A message and what only the store knows of it.
 #[derive(Clone)]
 struct Kept {
-    message: Message,
+    message: StoredMessage,
     client: ClientId,
     expires: Timestamp,
     due: Timestamp,
@@ -185,7 +185,7 @@ impl State {
         for new in messages {
             let (seconds, number) = self.next_id(now);
             let id = MessageId::from_parts(seconds, number);
-            let message = Message {
+            let message = StoredMessage {
                 id,
                 marker: 0,
                 ttl: new.ttl,
@@ -209,7 +209,7 @@ impl State {
         Ok(ids)
     }
 
-    fn list(&self, queue: &QueueKey, query: &ListQuery, now: Timestamp) -> Vec<Message> {
+    fn list(&self, queue: &QueueKey, query: &ListQuery, now: Timestamp) -> Vec<StoredMessage> {
         let behind = match query.marker {
             None => 0,
             Some(Marker::Position(marker)) => marker,
@@ -227,7 +227,7 @@ impl State {
             .collect()
     }
 
-    fn get(&self, queue: &QueueKey, ids: &[MessageId]) -> Vec<Message> {
+    fn get(&self, queue: &QueueKey, ids: &[MessageId]) -> Vec<StoredMessage> {
         let wanted = |kept: &&Kept| ids.contains(&kept.message.id);
         let mut found: Vec<_> =
             self.messages(queue).filter(wanted).map(|kept| kept.message.clone()).collect();
@@ -278,7 +278,7 @@ impl State {
         Ok(())
     }
 
-    fn pop(&mut self, queue: &QueueKey, limit: u32, now: Timestamp) -> Vec<Message> {
+    fn pop(&mut self, queue: &QueueKey, limit: u32, now: Timestamp) -> Vec<StoredMessage> {
         let free = self.messages(queue).filter(|kept| !kept.is_claimed(now));
         let popped: Vec<_> = free
             .map(|kept| kept.message.clone())
@@ -301,7 +301,12 @@ impl State {
         }
     }
 
-    fn claim(&mut self, queue: &QueueKey, order: &ClaimOrder, now: Timestamp) -> Option<Claim> {
+    fn claim(
+        &mut self,
+        queue: &QueueKey,
+        order: &ClaimOrder,
+        now: Timestamp,
+    ) -> Option<StoredClaim> {
         let (seconds, number) = self.next_id(now);
         let id = ClaimId::from_parts(seconds, number);
         let chosen: Vec<_> = self
@@ -352,10 +357,10 @@ impl State {
         }
     }
 
-    fn get_claim(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<Claim> {
+    fn get_claim(&self, queue: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         let held: Vec<_> = self.messages(queue).filter(|kept| kept.is_held_by(id, now)).collect();
         let first = held.first().ok_or_else(|| Error::ClaimDoesNotExist(queue.clone(), id))?;
-        Ok(Claim {
+        Ok(StoredClaim {
             id,
             ttl: first.claim_ttl,
             expires: first.claim_expires,

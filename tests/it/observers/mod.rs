@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nusku::model::{ListQuery, Marker, Message, NewMessage, QueueKey};
+use nusku::model::{ListQuery, Marker, NewMessage, QueueKey, StoredMessage};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -160,7 +160,7 @@ impl Stage {
     }
 
     /// Writes down which of these messages some observer may now miss.
-    fn excuse(&self, messages: &[Message]) {
+    fn excuse(&self, messages: &[StoredMessage]) {
         let passed = self.passed.iter().map(|it| it.load(Ordering::SeqCst)).min().unwrap_or(0);
         for (message, text) in messages.iter().zip(bodies(messages)) {
             if message.marker > passed {

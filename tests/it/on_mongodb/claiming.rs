@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, doc};
-use nusku::model::{Claim, ClaimId, ClaimOrder, MessageId};
+use nusku::model::{ClaimId, ClaimOrder, MessageId, StoredClaim};
 use nusku::storage::mongodb::MongodbDriver;
 use nusku::storage::{ClaimController, DataDriver, Error, MessageController};
 
@@ -19,7 +19,7 @@ async fn post(driver: &MongodbDriver, count: usize) -> Vec<MessageId> {
     driver.post(&key("q"), &client(0), messages, START).await.unwrap()
 }
 
-async fn claim(driver: &MongodbDriver, order: &ClaimOrder) -> Option<Claim> {
+async fn claim(driver: &MongodbDriver, order: &ClaimOrder) -> Option<StoredClaim> {
     ClaimController::create(driver, &key("q"), order, START).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Bson, Document, doc};
-use nusku::model::{Message, MessageId, Metadata, ProjectId, QueueFilter};
+use nusku::model::{MessageId, Metadata, ProjectId, QueueFilter, StoredMessage};
 use nusku::storage::{DataDriver, Error, MessageController, QueueController};
 
 use super::{Scene, zaqars};
@@ -26,7 +26,7 @@ impl Scene {
     }
 }
 
-async fn all(driver: &impl MessageController) -> Vec<Message> {
+async fn all(driver: &impl MessageController) -> Vec<StoredMessage> {
     driver.list(&key("q"), &everything(), START).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use nusku::model::{Claim, ClaimId, Message, MessageHead, MessageId, QueueKey, Stats};
+use nusku::model::{ClaimId, MessageHead, MessageId, QueueKey, Stats, StoredClaim, StoredMessage};
 use nusku::storage::Error;
 use proptest::prelude::TestCaseError;
 
@@ -98,8 +98,8 @@ impl Names {
         &mut self,
         what: &str,
         queue: &QueueKey,
-        driver: Vec<Message>,
-        model: &[Message],
+        driver: Vec<StoredMessage>,
+        model: &[StoredMessage],
     ) -> Checked {
         let mut translated = Vec::new();
         for (at, mut message) in driver.into_iter().enumerate() {
@@ -132,8 +132,8 @@ impl Names {
     pub fn same_claim(
         &mut self,
         queue: &QueueKey,
-        driver: Result<Claim, Error>,
-        model: Result<Claim, Error>,
+        driver: Result<StoredClaim, Error>,
+        model: Result<StoredClaim, Error>,
     ) -> Checked {
         match (driver, model) {
             (Ok(driver), Ok(model)) => {

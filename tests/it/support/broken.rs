@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nusku::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, Timestamp,
+    ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
+    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
@@ -85,10 +85,10 @@ impl MessageController for Broken {
     ) -> Result<Vec<MessageId>> {
         fail()
     }
-    async fn list(&self, _: &QueueKey, _: &ListQuery, _: Timestamp) -> Result<Vec<Message>> {
+    async fn list(&self, _: &QueueKey, _: &ListQuery, _: Timestamp) -> Result<Vec<StoredMessage>> {
         fail()
     }
-    async fn get(&self, _: &QueueKey, _: &[MessageId], _: Timestamp) -> Result<Vec<Message>> {
+    async fn get(&self, _: &QueueKey, _: &[MessageId], _: Timestamp) -> Result<Vec<StoredMessage>> {
         fail()
     }
     async fn delete(
@@ -109,7 +109,7 @@ impl MessageController for Broken {
     ) -> Result<()> {
         fail()
     }
-    async fn pop(&self, _: &QueueKey, _: u32, _: Timestamp) -> Result<Vec<Message>> {
+    async fn pop(&self, _: &QueueKey, _: u32, _: Timestamp) -> Result<Vec<StoredMessage>> {
         fail()
     }
     async fn purge(&self, _: &QueueKey, _: Timestamp) -> Result<()> {
@@ -122,10 +122,15 @@ impl MessageController for Broken {
 
 #[async_trait]
 impl ClaimController for Broken {
-    async fn create(&self, _: &QueueKey, _: &ClaimOrder, _: Timestamp) -> Result<Option<Claim>> {
+    async fn create(
+        &self,
+        _: &QueueKey,
+        _: &ClaimOrder,
+        _: Timestamp,
+    ) -> Result<Option<StoredClaim>> {
         fail()
     }
-    async fn get(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<Claim> {
+    async fn get(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<StoredClaim> {
         fail()
     }
     async fn renew(&self, _: &QueueKey, _: ClaimId, _: u32, _: u32, _: Timestamp) -> Result<()> {

@@ -8,13 +8,13 @@ use mongodb::bson::RawDocument;
 use super::super::bson_to_json;
 use super::super::wire::{Elements, Value, kind};
 use super::IS_TEXT;
-use crate::model::{ClaimId, JsonText, Message, MessageId, Timestamp};
+use crate::model::{Body, ClaimId, JsonText, MessageId, SealedBody, StoredMessage, Timestamp};
 
 /// A message as stored, with what clients are not shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     /// What clients are shown.
-    pub message: Message,
+    pub message: StoredMessage,
     /// When it expires.
     pub expires: Timestamp,
     /// When its claim expires or expired; when it was posted or released if it
@@ -91,14 +91,17 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    fn body(&self) -> Option<JsonText> {
+    fn body(&self) -> Option<Body> {
         let value = self.body?;
+        if let Some(sealed) = value.binary() {
+            return Some(Body::Sealed(SealedBody::new(Bytes::copy_from_slice(sealed))));
+        }
         let text = if self.is_text {
             Bytes::copy_from_slice(value.text()?.as_bytes())
         } else {
             bson_to_json::to_json(value)?.into()
         };
-        Some(JsonText::from_checked(text))
+        Some(JsonText::from_checked(text).into())
     }
 
     fn read(&self) -> Result<Stored, &'static str> {
@@ -106,7 +109,7 @@ impl<'a> Fields<'a> {
         let id = MessageId::from_bytes(id);
         let claim = ClaimState::of(self.claim)?;
         Ok(Stored {
-            message: Message {
+            message: StoredMessage {
                 id,
                 marker: unsigned(self.marker).ok_or("k")?,
                 ttl: unsigned(self.ttl).ok_or("t")?,

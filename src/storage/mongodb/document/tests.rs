@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::metadata::{metadata_of, metadata_to_bson};
 use super::*;
-use crate::model::{ClaimId, Message, Metadata};
+use crate::model::{ClaimId, Metadata, StoredMessage};
 
 /// Documents that Zaqar 23.0.1 made with pymongo 4, by what was done to them:
 /// eight posts with `enable_checksum`, the second of them claimed, its claim
@@ -66,7 +66,7 @@ fn zaqars_documents_are_read() {
     for ((document, body), marker) in posted.iter().zip(BODIES).zip(1..) {
         let stored = decode(document).unwrap();
         let message = stored.message;
-        assert_eq!(message.body, JsonText::from(body));
+        assert_eq!(message.body, body.into());
         assert_eq!((message.marker, message.ttl, message.claim), (marker, 300, None));
         assert_eq!(stored.expires, stored.claim_expires.plus(300));
         assert!(stored.claim_expires.since(message.created) <= 1);
@@ -260,7 +260,7 @@ proptest! {
         prop_assert_eq!(integer(&document, "d"), Some(now.plus(delay).seconds()));
         prop_assert!(Document::try_from(document.clone()).is_ok());
         let expected = Stored {
-            message: Message {
+            message: StoredMessage {
                 id: fresh.id,
                 marker: u64::try_from(marker).unwrap(),
                 ttl,

@@ -6,27 +6,30 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
+use crate::model::QueueKey;
+use crate::service::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
 use crate::service::{Field, Service};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::{QueueCaller, segment};
+use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::query::Query;
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the claims on a queue.
 pub fn routes(config: &mut ServiceConfig) {
-    let all =
-        resource::<QueueCaller>("/v2/queues/{queue}/claims", "POST").route(web::post().to(create));
-    let one = resource::<QueueCaller>("/v2/queues/{queue}/claims/{claim}", "DELETE, GET, PATCH")
-        .route(web::delete().to(release))
-        .route(web::patch().to(renew))
-        .route(web::get().to(get));
+    let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/claims", "POST")
+        .route(web::post().to(create));
+    let one =
+        resource::<Known<QueueKey>>("/v2/queues/{queue}/claims/{claim}", "DELETE, GET, PATCH")
+            .route(web::delete().to(release))
+            .route(web::patch().to(renew))
+            .route(web::get().to(get));
     config.service(all).service(one);
 }
 
 /// Claims messages; 201 with them, or 204 if there is nothing to claim.
 async fn create(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<CreateClaim>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -59,7 +62,7 @@ fn terms(body: &Bytes) -> Result<(Field, Field), ApiError> {
 /// A claim and what it still holds.
 async fn get(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<GetClaim>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let claim = service.get_claim(&queue, segment(&request, "claim")).await;
@@ -71,7 +74,7 @@ async fn get(
 /// server's default, not what the claim had.
 async fn renew(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<RenewClaim>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -85,7 +88,7 @@ async fn renew(
 /// Ends a claim, whether or not it lives.
 async fn release(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<ReleaseClaim>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let released = service.release_claim(&queue, segment(&request, "claim")).await;

@@ -6,7 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::transport::http::extract::Caller;
+use crate::transport::http::extract::Known;
 use crate::transport::http::resource;
 
 /// One relation: its name, its address, the methods it has, and the variables
@@ -110,7 +110,7 @@ fn document(admin_mode: bool) -> Value {
 /// Mounts `/v2/`; the document is written once.
 pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
     let document = Bytes::from(format!("{:#}", document(admin_mode)));
-    let get = move |_: Caller| {
+    let get = move |_: Known<()>| {
         let document = document.clone();
         async move {
             HttpResponse::Ok()
@@ -122,7 +122,7 @@ pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
                 .body(document)
         }
     };
-    config.service(resource::<Caller>("/v2/", "GET").route(web::get().to(get)));
+    config.service(resource::<Known<()>>("/v2/", "GET").route(web::get().to(get)));
 }
 
 #[cfg(test)]

@@ -7,19 +7,23 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::posted;
 use crate::model::{MessageId, QueueKey, QueueName};
+use crate::service::access::Permit;
+use crate::service::access::actions::{
+    DeleteMessage, DeleteMessages, GetMessage, ListMessages, PostMessages,
+};
 use crate::service::{MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::{QueueCaller, segment};
+use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::query::{Link, Query};
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the messages of a queue and each single one.
 pub fn routes(config: &mut ServiceConfig) {
-    let all = resource::<QueueCaller>("/v2/queues/{queue}/messages", "DELETE, GET, POST")
+    let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/messages", "DELETE, GET, POST")
         .route(web::post().to(post))
         .route(web::get().to(list))
         .route(web::delete().to(delete_many));
-    let one = resource::<QueueCaller>("/v2/queues/{queue}/messages/{message}", "DELETE, GET")
+    let one = resource::<Known<QueueKey>>("/v2/queues/{queue}/messages/{message}", "DELETE, GET")
         .route(web::delete().to(delete))
         .route(web::get().to(get));
     config.service(all).service(one);
@@ -28,7 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Posts messages; 201 with their addresses, in order.
 async fn post(
     service: Data<Service>,
-    QueueCaller { client, queue }: QueueCaller,
+    Granted { client, permit: queue }: Granted<PostMessages>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -75,7 +79,7 @@ fn location(queue: &QueueName, ids: &[MessageId]) -> bytes::Bytes {
 /// A page of messages, or those named by `ids`.
 async fn list(
     service: Data<Service>,
-    QueueCaller { client, queue }: QueueCaller,
+    Granted { client, permit: queue }: Granted<ListMessages>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());
@@ -119,7 +123,7 @@ async fn list(
 
 async fn get_many(
     service: &Service,
-    queue: &QueueKey,
+    queue: &Permit<ListMessages>,
     ids: &[String],
 ) -> Result<HttpResponse, ApiError> {
     let messages = service.get_messages(queue, ids).await;
@@ -134,7 +138,7 @@ async fn get_many(
 /// One message.
 async fn get(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<GetMessage>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let message = service.get_message(&queue, segment(&request, "message")).await;
@@ -147,7 +151,7 @@ async fn get(
 /// Deletes one message; a claimed one only for who names its claim.
 async fn delete(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<DeleteMessage>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());
@@ -160,7 +164,7 @@ async fn delete(
 /// Deletes the messages named by `ids`, or pops as many as `pop` says.
 async fn delete_many(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<DeleteMessages>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());

@@ -4,21 +4,23 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
+use crate::model::QueueKey;
+use crate::service::access::actions::PurgeQueue;
 use crate::service::{PurgeTargets, Service};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::QueueCaller;
+use crate::transport::http::extract::{Granted, Known};
 use crate::transport::http::{body, resource};
 
 /// Mounts the purge of a queue.
 pub fn routes(config: &mut ServiceConfig) {
-    let purge = resource::<QueueCaller>("/v2/queues/{queue}/purge", "POST");
+    let purge = resource::<Known<QueueKey>>("/v2/queues/{queue}/purge", "POST");
     config.service(purge.route(web::post().to(post)));
 }
 
 /// Empties a queue of what the body names; without one, of everything.
 async fn post(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<PurgeQueue>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {

@@ -7,10 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::json_patch;
-use crate::model::{Metadata, MetadataFilter};
+use crate::model::{Metadata, MetadataFilter, ProjectId, QueueKey};
+use crate::service::access::actions::{
+    CreateQueue, DeleteQueue, GetQueue, ListQueues, UpdateQueue,
+};
 use crate::service::{QueueListing, QueuePage, Service};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::{Caller, QueueCaller};
+use crate::transport::http::extract::{Granted, Known};
 use crate::transport::http::query::{self, Link, Query};
 use crate::transport::http::{body, resource, wire};
 
@@ -20,19 +23,19 @@ const LISTING: [&str; 5] = ["marker", "limit", "detailed", "name", "with_count"]
 /// Mounts the list of queues and each single one. An empty name is a bad name,
 /// not an unknown route.
 pub fn routes(config: &mut ServiceConfig) {
-    let one = resource::<QueueCaller>("/v2/queues/{queue:[^/]*}", "DELETE, GET, PATCH, PUT")
+    let one = resource::<Known<QueueKey>>("/v2/queues/{queue:[^/]*}", "DELETE, GET, PATCH, PUT")
         .route(web::get().to(get))
         .route(web::put().to(create))
         .route(web::patch().to(update))
         .route(web::delete().to(delete));
-    let all = resource::<Caller>("/v2/queues", "GET").route(web::get().to(list));
+    let all = resource::<Known<ProjectId>>("/v2/queues", "GET").route(web::get().to(list));
     config.service(one).service(all);
 }
 
 /// Makes a queue: 201, or 204 if it exists, whose metadata then stays.
 async fn create(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<CreateQueue>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -60,7 +63,7 @@ async fn create(
 /// The metadata of a queue, defaults included, whether or not it exists.
 async fn get(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<GetQueue>,
 ) -> Result<HttpResponse, ApiError> {
     let metadata = service.queue_metadata(&queue).await;
     let metadata = metadata.during("Queue metadata could not be retrieved.")?;
@@ -70,7 +73,7 @@ async fn get(
 /// Changes metadata, all of the patch or nothing.
 async fn update(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<UpdateQueue>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -87,7 +90,7 @@ async fn update(
 /// Removes a queue and its messages.
 async fn delete(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<DeleteQueue>,
 ) -> Result<HttpResponse, ApiError> {
     service.delete_queue(&queue).await.during("Queue could not be deleted.")?;
     Ok(HttpResponse::NoContent().finish())
@@ -96,7 +99,7 @@ async fn delete(
 /// A page of the project's queues.
 async fn list(
     service: Data<Service>,
-    Caller { project, .. }: Caller,
+    Granted { permit: project, .. }: Granted<ListQueues>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());

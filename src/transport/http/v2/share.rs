@@ -6,22 +6,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::model::QueueKey;
+use crate::service::access::actions::ShareQueue;
 use crate::service::python::{self, is_falsy};
 use crate::service::{Service, ShareRequest};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::QueueCaller;
+use crate::transport::http::extract::{Granted, Known};
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the sharing of a queue.
 pub fn routes(config: &mut ServiceConfig) {
-    let share = resource::<QueueCaller>("/v2/queues/{queue}/share", "POST");
+    let share = resource::<Known<QueueKey>>("/v2/queues/{queue}/share", "POST");
     config.service(share.route(web::post().to(post)));
 }
 
 /// Signs a permission; the queue need not exist.
 async fn post(
     service: Data<Service>,
-    QueueCaller { queue, .. }: QueueCaller,
+    Granted { permit: queue, .. }: Granted<ShareQueue>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {

@@ -1,0 +1,61 @@
+//! Who may do what. Every verb of the service wants a permit, and only
+//! [`Service::authorize`] makes one: no front end can forget the policy.
+
+pub mod actions;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+pub use actions::{Action, Scope};
+
+use super::{Error, Result, Service};
+use crate::model::Identity;
+
+/// The right to do `A` to what it dereferences to.
+pub struct Permit<A: Action> {
+    scope: A::Scope,
+}
+
+impl<A: Action> Permit<A> {
+    /// A permit that nobody was asked for.
+    #[cfg(test)]
+    pub(in crate::service) fn of(scope: A::Scope) -> Self {
+        Self { scope }
+    }
+}
+
+impl<A: Action> Deref for Permit<A> {
+    type Target = A::Scope;
+
+    fn deref(&self) -> &A::Scope {
+        &self.scope
+    }
+}
+
+impl<A: Action> fmt::Debug for Permit<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Permit").field(&actions::ALL[A::INDEX].name).finish()
+    }
+}
+
+impl Service {
+    /// Asks the policy whether the caller may do `A` to `scope`. Who is calling
+    /// is asked for only if that makes a difference.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`].
+    pub fn authorize<A: Action>(
+        &self,
+        scope: A::Scope,
+        identity: impl FnOnce() -> Arc<Identity>,
+    ) -> Result<Permit<A>> {
+        let check = actions::ALL[A::INDEX].default;
+        let role = check.strip_prefix("role:");
+        if role.is_some_and(|role| !identity().has_role(role)) {
+            return Err(Error::Forbidden);
+        }
+        Ok(Permit { scope })
+    }
+}
