@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use nusku::model::{ClaimId, ClientId, Marker, MessageId, QueueName, TextFault};
-use nusku::service::iso8601;
+use nusku::service::{fuzzing as service, iso8601};
 use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::transport::http::fuzzing;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -25,6 +25,8 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("names", names),
     ("bson", bson),
     ("document", document),
+    ("pickle", pickle),
+    ("sealed", sealed),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -210,4 +212,21 @@ pub fn document(input: &[u8]) {
     if let Ok(metadata) = mongodb::metadata(input) {
         assert!(metadata.to_text().starts_with('{'));
     }
+}
+
+/// What Zaqar encrypted is JSON, however odd, or is refused; a string of its own
+/// is never taken for a program.
+pub fn pickle(input: &[u8]) {
+    let Some(body) = service::zaqar_body(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+    if let Ok(text) = std::str::from_utf8(input) {
+        let same: String = serde_json::from_slice(body.as_bytes()).expect("a string");
+        assert_eq!(same, text);
+    }
+}
+
+/// Nothing but what was sealed opens, and then it is JSON.
+pub fn sealed(input: &[u8]) {
+    let Some(body) = service::open(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
 }

@@ -10,7 +10,7 @@ use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{DEFAULTS, SECRETS, Settings, validate};
+use super::{DEFAULTS, Settings, is_secret, validate};
 
 /// What the name of every environment variable that sets something begins with.
 const PREFIX: &str = "NUSKU_";
@@ -278,7 +278,7 @@ fn place_of(metadata: &Metadata) -> String {
 }
 
 fn shown(key: &str, found: String) -> String {
-    if SECRETS.contains(&key) { "a secret that is not shown".to_owned() } else { found }
+    if is_secret(key) { "a secret that is not shown".to_owned() } else { found }
 }
 
 fn actual(found: &Actual) -> String {

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, http, shown_uri};
+use super::{
+    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, shown_uri,
+};
 
 /// Lives, graces and delays are kept as 32-bit seconds.
 const LONGEST: u64 = u32::MAX as u64;
@@ -36,6 +38,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     http::check(&settings.http)?;
     cors::check(&settings.cors)?;
+    encryption::check(&settings.encryption)?;
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;

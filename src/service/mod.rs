@@ -10,6 +10,8 @@ mod checksum;
 mod claims;
 pub mod error;
 mod field;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hex;
 pub mod iso8601;
@@ -28,6 +30,8 @@ use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
 use crate::storage::Storage;
 
+use self::sealing::Keyring;
+
 pub use error::{Error, Result};
 pub use field::Field;
 pub use health::{Health, OperationStatus};
@@ -42,6 +46,7 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    keyring: Keyring,
 }
 
 impl Service {
@@ -54,6 +59,7 @@ impl Service {
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            keyring: Keyring::new(&settings.encryption),
         }
     }
 

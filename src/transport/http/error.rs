@@ -138,7 +138,7 @@ impl ApiError {
     pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
             ClaimDoesNotExist, Conflict, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessagesDoNotExist, Storage,
+            MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, Storage,
         };
         match error {
             MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
@@ -150,6 +150,11 @@ impl ApiError {
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
+            MessageIsUnreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal server error",
+                error.to_string(),
+            ),
             Storage(error) => Self::from_storage(&error, failure),
         }
     }

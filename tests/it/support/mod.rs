@@ -9,6 +9,7 @@ pub mod mongod;
 pub mod peers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -38,7 +39,8 @@ pub struct TestApp {
     clock: Clock,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
-    _dir: tempfile::TempDir,
+    storage: Storage,
+    dir: Arc<tempfile::TempDir>,
 }
 
 impl TestApp {
@@ -53,7 +55,17 @@ impl TestApp {
         let settings = settings(change);
         let driver = EmbeddedDriver::open(dir.path(), &settings.storage.embedded).unwrap();
         let storage = Storage { control: driver.clone(), data: driver };
-        Self::over(storage, &settings, dir)
+        Self::over(storage, &settings, Arc::new(dir))
+    }
+
+    /// Another server over the same store, with other settings.
+    pub fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(self.storage.clone(), &settings(change), Arc::clone(&self.dir))
+    }
+
+    /// Where the store is.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A server whose store cannot answer.
@@ -61,13 +73,13 @@ impl TestApp {
         Self::over(
             broken::storage(),
             &settings(|s| s.admin_mode = true),
-            tempfile::tempdir().unwrap(),
+            Arc::new(tempfile::tempdir().unwrap()),
         )
     }
 
-    fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
+    fn over(storage: Storage, settings: &Settings, dir: Arc<tempfile::TempDir>) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage, clock.clone(), settings));
+        let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let settings = settings.clone();
@@ -80,7 +92,7 @@ impl TestApp {
             });
         });
         let handle = receive.recv().unwrap();
-        Self { address, clock, handle, thread: Some(thread), _dir: dir }
+        Self { address, clock, handle, thread: Some(thread), storage, dir }
     }
 
     /// Lets time pass.
