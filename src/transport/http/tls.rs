@@ -49,7 +49,7 @@ pub enum TlsError {
 /// from the files and was good.
 #[derive(Debug)]
 pub struct Certificate {
-    certificate: PathBuf,
+    chain: PathBuf,
     key: PathBuf,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
@@ -67,8 +67,8 @@ impl Certificate {
         };
         let provider = Arc::new(ring::default_provider());
         let current = RwLock::new(Arc::new(read(certificate, key, &provider)?));
-        let (certificate, key) = (certificate.clone(), key.clone());
-        Ok(Some(Arc::new(Self { certificate, key, provider, current })))
+        let (chain, key) = (certificate.clone(), key.clone());
+        Ok(Some(Arc::new(Self { chain, key, provider, current })))
     }
 
     /// Reads the files anew. If they are no good, the last certificate stays.
@@ -77,7 +77,7 @@ impl Certificate {
     ///
     /// As [`Certificate::load`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let fresh = Arc::new(read(&self.certificate, &self.key, &self.provider)?);
+        let fresh = Arc::new(read(&self.chain, &self.key, &self.provider)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
