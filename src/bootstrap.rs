@@ -10,20 +10,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings};
+use crate::config::{AuthStrategy, Settings, StorageSettings};
 use crate::service::Service;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
-use crate::tasks::{Task, gc, watch};
+use crate::tasks::watch::{self, Files};
+use crate::tasks::{Task, gc};
+use crate::transport::auth::{self, Authenticator};
 use crate::transport::http::{self, Certificate, TlsError};
 
-/// How often files are looked at that can change while the server runs.
-const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+/// How soon a changed file is noticed, at the latest.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Nobody could tell who is calling.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -73,7 +79,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     gc: Task,
-    certificate: Option<Task>,
+    watches: Vec<Task>,
     storage: Storage,
 }
 
@@ -87,13 +93,18 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
-    let tls = &settings.http.tls;
-    let files = watch::Files::look(tls.files());
-    let certificate = Certificate::load(tls)?;
+    warn_of_strangers(settings.auth.strategy, address);
+    let auth_files = Files::look(settings.auth.watched_files());
+    let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
+    let authenticator = authenticator.map(Arc::new);
+    let tls_files = Files::look(settings.http.tls.files());
+    let certificate = Certificate::load(&settings.http.tls)?;
     let storage = open(&settings.storage).await?;
 
     let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
-    let server = match http::serve(service, settings, listener, certificate.as_ref()) {
+    let server =
+        http::serve(service, authenticator.clone(), settings, listener, certificate.as_ref());
+    let server = match server {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -106,7 +117,13 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
-        certificate: certificate.map(|it| renew(&it, files)),
+        watches: authenticator
+            .map(|authenticator| {
+                watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+            })
+            .into_iter()
+            .chain(certificate.map(|certificate| renew(certificate, tls_files)))
+            .collect(),
         storage,
     })
 }
@@ -131,8 +148,8 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop(true).await;
         self.gc.stop().await;
-        if let Some(certificate) = self.certificate {
-            certificate.stop().await;
+        for watch in self.watches {
+            watch.stop().await;
         }
         self.storage.data.close().await;
     }
@@ -152,12 +169,22 @@ pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, S
 }
 
 /// Reads the certificate anew whenever its files change.
-fn renew(certificate: &Arc<Certificate>, files: watch::Files) -> Task {
-    let certificate = Arc::clone(certificate);
-    watch::start(files, LOOK_AT_FILES, move || match certificate.reload() {
+fn renew(certificate: Arc<Certificate>, files: Files) -> Task {
+    watch::start(files, WATCH_INTERVAL, move || match certificate.reload() {
         Ok(()) => tracing::info!("the certificate was read anew"),
         Err(error) => tracing::error!(%error, "the certificate stays as it was"),
     })
+}
+
+/// Headers that anybody can set are no proof of anything.
+fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
+    if strategy == AuthStrategy::Noauth && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "auth.strategy is noauth: WHOEVER CAN CONNECT IS BELIEVED to be of any project and to \
+             have any role"
+        );
+    }
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {

@@ -10,7 +10,7 @@ use super::logging;
 use super::settings::SettingsArgs;
 use crate::bootstrap::{self, Running};
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings, shown_uri};
+use crate::config::{AuthStrategy, Settings, StorageSettings, shown_uri};
 
 pub(super) fn run(args: &SettingsArgs) -> ExitCode {
     let settings = match args.load() {
@@ -63,10 +63,14 @@ async fn serve(settings: &Settings) -> ExitCode {
 fn greeting(running: &Running, settings: &Settings) -> String {
     let address = running.address();
     let scheme = if settings.http.tls.is_on() { "https" } else { "http" };
+    let caller = match settings.auth.strategy {
+        AuthStrategy::Noauth => "X-Project-ID: demo",
+        AuthStrategy::Keystone | AuthStrategy::Tokens => "X-Auth-Token: TOKEN",
+    };
     format!(
         "nusku {} listens on {scheme}://{address}\n{}\nTry: \
          curl -i {scheme}://{address}/v2/queues/demo/messages \
-         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H 'X-Project-ID: demo' \
+         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H '{caller}' \
          -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
         env!("CARGO_PKG_VERSION"),
         place(&settings.storage),

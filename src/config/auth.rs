@@ -1,6 +1,7 @@
 //! Who is believed to be who.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub struct KeystoneSettings {
     /// How long a token that Keystone does not know is refused without asking
     /// again, in seconds.
     pub negative_cache_time: u32,
-    /// Most tokens that are remembered.
+    /// Most valid tokens that are remembered, and as many unknown ones.
     pub token_cache_size: u64,
     /// Roles of which a service has one.
     pub service_token_roles: Vec<String>,
@@ -97,6 +98,15 @@ impl fmt::Debug for KeystoneSettings {
 pub struct TokenSettings {
     /// The file with their hashes, which `nusku token` writes.
     pub file: Option<String>,
+}
+
+impl AuthSettings {
+    /// The files whose changes are taken notice of.
+    #[must_use]
+    pub fn watched_files(&self) -> Vec<PathBuf> {
+        let file = self.tokens.file.iter().map(PathBuf::from);
+        file.filter(|_| self.strategy == AuthStrategy::Tokens).collect()
+    }
 }
 
 pub(super) fn check(auth: &AuthSettings) -> Check {

@@ -130,11 +130,18 @@ impl Settings {
             figment = figment.merge(&layer);
         }
         let settings: Self = figment.extract().map_err(|error| bad_value(&error))?;
-        validate::check(&settings).map_err(|fault| ConfigError::BadValue {
-            key: fault.key.to_owned(),
-            found: shown(fault.key, fault.found),
-            place: figment.find_metadata(fault.key).map_or_else(String::new, place_of),
-            expected: fault.expected,
+        validate::check(&settings).map_err(|fault| {
+            let (found, place) = match figment.find_metadata(fault.key) {
+                Some(metadata) => (shown(fault.key, fault.found), place_of(metadata)),
+                // What is not there is no secret either.
+                None => (fault.found, "set nowhere".to_owned()),
+            };
+            ConfigError::BadValue {
+                key: fault.key.to_owned(),
+                found,
+                place,
+                expected: fault.expected,
+            }
         })?;
         Ok(settings)
     }

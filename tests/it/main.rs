@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by a panic, in its helpers too"
 )]
 
+mod auth;
 mod bench;
 mod bootstrap;
 mod cli;

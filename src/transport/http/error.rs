@@ -32,6 +32,8 @@ pub struct ApiError {
     form: Form,
     /// The methods there are, if it was another.
     allow: Option<&'static str>,
+    /// How to authenticate, if that is what was missing.
+    challenge: Option<Box<str>>,
     /// Why the store could not answer: for the log, never for the client.
     reason: Option<Box<str>>,
 }
@@ -45,6 +47,8 @@ pub enum Form {
     Xml,
     /// Nothing but the status.
     Empty,
+    /// The document of Keystone's middleware.
+    Keystone,
 }
 
 impl ApiError {
@@ -54,7 +58,15 @@ impl ApiError {
         description: impl Into<Cow<'static, str>>,
     ) -> Self {
         let description = Some(description.into());
-        Self { status, title, description, form: Form::Json, allow: None, reason: None }
+        Self {
+            status,
+            title,
+            description,
+            form: Form::Json,
+            allow: None,
+            challenge: None,
+            reason: None,
+        }
     }
 
     /// A status with its own name as the title and nothing to add.
@@ -64,7 +76,15 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed",
             _ => status.canonical_reason().unwrap_or_default(),
         };
-        Self { status, title, description: None, form: Form::Json, allow: None, reason: None }
+        Self {
+            status,
+            title,
+            description: None,
+            form: Form::Json,
+            allow: None,
+            challenge: None,
+            reason: None,
+        }
     }
 
     /// The resource has other methods: `allow`, and `OPTIONS` as every one.
@@ -122,6 +142,20 @@ impl ApiError {
             "Not authorized",
             "You are not authorized to complete this action.",
         )
+    }
+
+    /// Nobody knows who is calling; `challenge` tells how to change that. The
+    /// words are those of Keystone's middleware, which answers in Zaqar's place.
+    pub fn unauthorized(challenge: &str) -> Self {
+        Self {
+            form: Form::Keystone,
+            challenge: Some(challenge.into()),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "The request you have made requires authentication.",
+            )
+        }
     }
 
     /// The same with nothing but its status and headers.
@@ -187,7 +221,9 @@ impl ApiError {
         }
     }
 
-    fn unavailable(failure: &'static str, reason: &str) -> Self {
+    /// What has to answer does not: `failure` is what was not done because of it,
+    /// `reason` is for the log.
+    pub fn unavailable(failure: &'static str, reason: &str) -> Self {
         Self {
             reason: Some(reason.into()),
             ..Self::new(
@@ -230,9 +266,14 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
-        answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        if self.form != Form::Keystone {
+            answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        }
         if let Some(allow) = self.allow {
             answer.insert_header((header::ALLOW, format!("{allow}, OPTIONS")));
+        }
+        if let Some(challenge) = self.challenge.as_deref() {
+            answer.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER));
@@ -247,6 +288,9 @@ impl ResponseError for ApiError {
                 .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/xml")))
                 .body(wire::error_xml(self.title, description.unwrap_or_default())),
             Form::Empty => answer.finish(),
+            Form::Keystone => answer.insert_header((header::CONTENT_TYPE, wire::JSON)).body(
+                wire::keystone_error(self.status, self.title, description.unwrap_or_default()),
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! REST: Zaqar API v2.
 //!
-//! A request passes `middleware` (its id, its log line), then the router,
-//! then the checks of `extract`; a handler unpacks, calls the service once
+//! A request passes `middleware` (its id, its log line), `authenticate` (who is
+//! calling), then the router, then the checks of `extract`; a handler unpacks, calls the service once
 //! and packs the answer with `wire`. What goes wrong is answered by the one
 //! table in `error`. No rule about queues, messages or claims lives here.
 //!
@@ -11,6 +11,7 @@
 //! that comes together with `Transfer-Encoding`; with 408 a head that does not
 //! arrive in time; with 431 one that breaks a limit of its own (see `limits`).
 
+mod authenticate;
 mod body;
 mod client_address;
 mod cors;
@@ -40,19 +41,22 @@ use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resourc
 
 pub use self::tls::{Certificate, TlsError};
 
+use self::authenticate::Authentication;
 use self::body::Patience;
 use self::cors::Cors;
 use self::error::ApiError;
 use self::middleware::Around;
 use crate::config::Settings;
 use crate::service::Service;
+use crate::transport::auth::Authenticator;
 
 /// How long the rest of a refused body is read and thrown away, so that the
 /// client gets to see the refusal instead of a reset connection.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Starts to serve `service` on `listener`, encrypted with `certificate` if there
-/// is one; the returned server runs while it is polled and stops through its
+/// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
+/// without one, headers are believed. With a `certificate`, connections are
+/// encrypted. The returned server runs while it is polled and stops through its
 /// handle. Signals are left to the caller.
 ///
 /// # Errors
@@ -60,6 +64,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// If the listener or the certificate cannot be used.
 pub fn serve(
     service: Arc<Service>,
+    authenticator: Option<Arc<Authenticator>>,
     settings: &Settings,
     listener: TcpListener,
     certificate: Option<&Arc<Certificate>>,
@@ -72,11 +77,13 @@ pub fn serve(
     // head of the next one.
     let stalled_after = seconds(http.keep_alive) + seconds(http.head_timeout);
     let (around, cors) = (Around::new(settings), Cors::new(&settings.cors));
+    let authentication = Authentication(authenticator);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
             .app_data(patience)
             .configure(move |config| routes(config, admin_mode))
+            .wrap(authentication.clone())
             .wrap_fn({
                 let cors = Rc::new(cors.clone());
                 move |request, next| cors.around(request, next)

@@ -221,6 +221,13 @@ pub fn error(title: &str, description: Option<&str>, help: bool) -> Vec<u8> {
     out
 }
 
+/// An error document as Keystone's middleware writes it.
+pub fn keystone_error(status: StatusCode, title: &str, message: &str) -> Vec<u8> {
+    let code = status.as_u16();
+    let error = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
+    error.to_string().into_bytes()
+}
+
 /// The same for clients that take XML only. Both texts are ours and have
 /// nothing to escape.
 pub fn error_xml(title: &str, description: &str) -> String {

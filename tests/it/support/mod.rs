@@ -20,6 +20,7 @@ use nusku::model::Timestamp;
 use nusku::service::Service;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
+use nusku::transport::auth::Authenticator;
 use nusku::transport::http;
 use serde_json::{Value, json};
 
@@ -82,11 +83,15 @@ impl TestApp {
         let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = settings.clone();
+        let (settings, auth_clock) = (settings.clone(), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = http::serve(service, &settings, listener, None).unwrap();
+                let runtime = tokio::runtime::Handle::current();
+                let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
+                let authenticator = authenticator.unwrap().map(Arc::new);
+                let server =
+                    http::serve(service, authenticator, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
