@@ -129,7 +129,7 @@ fn a_later_head_is_not_waited_for_either() {
         stream.write_all(request.as_bytes()).unwrap();
         assert_eq!(Answer::read(&mut stream, false).status, 200);
     }
-    stream.write_all(request[..20].as_bytes()).unwrap();
+    stream.write_all(&request.as_bytes()[..20]).unwrap();
     assert!(is_closed(&mut stream));
 }
 
