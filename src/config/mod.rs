@@ -9,6 +9,7 @@ mod cors;
 mod encryption;
 mod http;
 mod load;
+mod pooling;
 mod redact;
 mod validate;
 
@@ -21,6 +22,7 @@ pub use cors::CorsSettings;
 pub use encryption::EncryptionSettings;
 pub use http::{ForwardedHeader, HttpSettings, TlsSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 
 /// The settings file that documents every option, compiled in as the defaults.
@@ -30,7 +32,7 @@ pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Serve `/v2/health` (later pools and flavors).
+    /// Serve `/v2/health`, and with pools `/v2/pools` and `/v2/flavors`.
     pub admin_mode: bool,
     /// Keep an MD5 checksum with every message and show it.
     pub enable_checksum: bool,
@@ -48,6 +50,8 @@ pub struct Settings {
     pub encryption: EncryptionSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
+    /// Spreading queues over several stores.
+    pub pooling: PoolingSettings,
     /// Garbage collection.
     pub gc: GcSettings,
     /// Logs.
@@ -135,6 +139,10 @@ pub struct Limits {
     pub max_messages_per_page: u32,
     /// Most messages in a claim or a pop.
     pub max_messages_per_claim_or_pop: u32,
+    /// Most pools in a page.
+    pub max_pools_per_page: u32,
+    /// Most flavors in a page.
+    pub max_flavors_per_page: u32,
     /// Largest body of a queue's creation or update, in bytes.
     pub max_queue_metadata: u64,
     /// Largest body of a post, in bytes.

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, shown_uri,
+    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, pooling,
+    shown_uri,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -42,6 +43,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;
+    pooling::check(&settings.pooling)?;
     within("gc.interval", settings.gc.interval, 1..=86_400)?;
     check_log_level(&settings.log.level)
 }
@@ -93,6 +95,8 @@ fn check_sizes(limits: &Limits) -> Check {
         ("transport.max_queues_per_page", limits.max_queues_per_page),
         ("transport.max_messages_per_page", limits.max_messages_per_page),
         ("transport.max_messages_per_claim_or_pop", limits.max_messages_per_claim_or_pop),
+        ("transport.max_pools_per_page", limits.max_pools_per_page),
+        ("transport.max_flavors_per_page", limits.max_flavors_per_page),
     ] {
         within(key, value, 1..=LARGEST_PAGE)?;
     }
@@ -125,7 +129,7 @@ fn check_storage_uri(uri: &str) -> Check {
     Err(fault("storage.uri", found, "embedded:DIRECTORY, mongodb://HOSTS or discard:"))
 }
 
-fn check_embedded(embedded: &EmbeddedSettings) -> Check {
+pub(super) fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     let key = "storage.embedded.max_requests_per_commit";
     within(key, embedded.max_requests_per_commit, 1..=65_536)?;
     let key = "storage.embedded.max_waiting_requests";
@@ -136,7 +140,7 @@ fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     within("storage.embedded.body_cache_mib", embedded.body_cache_mib, 0..=65_536)
 }
 
-fn check_mongodb(mongodb: &MongodbSettings) -> Check {
+pub(super) fn check_mongodb(mongodb: &MongodbSettings) -> Check {
     check_database("storage.mongodb.database", &mongodb.database)?;
     if let Some(database) = &mongodb.management_database {
         check_database("storage.mongodb.management_database", database)?;

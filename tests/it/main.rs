@@ -24,6 +24,7 @@ mod model;
 mod mongodb_start;
 mod observers;
 mod on_mongodb;
+mod pooling;
 mod property;
 mod store;
 mod support;

@@ -46,6 +46,7 @@ use self::body::Patience;
 use self::cors::Cors;
 use self::error::ApiError;
 use self::middleware::Around;
+use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
@@ -70,7 +71,10 @@ pub fn serve(
     certificate: Option<&Arc<Certificate>>,
 ) -> std::io::Result<Server> {
     let service: Data<Service> = service.into();
-    let admin_mode = settings.admin_mode;
+    let administration = Administration {
+        health: settings.admin_mode,
+        pools: settings.admin_mode && settings.pooling.enabled,
+    };
     let http = &settings.http;
     let patience = Patience(seconds(http.body_timeout));
     // What a good client may take from the end of one request to the end of the
@@ -82,7 +86,7 @@ pub fn serve(
         App::new()
             .app_data(service.clone())
             .app_data(patience)
-            .configure(move |config| routes(config, admin_mode))
+            .configure(move |config| routes(config, administration))
             .wrap(authentication.clone())
             .wrap_fn({
                 let cors = Rc::new(cors.clone());
@@ -121,8 +125,8 @@ fn seconds(seconds: u32) -> Duration {
 
 /// Mounts everything; what is asked for most comes first, for the router tries
 /// one after the other.
-fn routes(config: &mut ServiceConfig, admin_mode: bool) {
-    v2::routes(config, admin_mode);
+fn routes(config: &mut ServiceConfig, administration: Administration) {
+    v2::routes(config, administration);
     home::routes(config);
     config.default_service(web::to(unknown));
 }

@@ -38,10 +38,10 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    handle: ServerHandle,
+    stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    storage: Storage,
-    dir: Arc<tempfile::TempDir>,
+    /// The store and where it lies, if the test made it.
+    store: Option<(Storage, Arc<tempfile::TempDir>)>,
 }
 
 impl TestApp {
@@ -61,12 +61,13 @@ impl TestApp {
 
     /// Another server over the same store, with other settings.
     pub fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::over(self.storage.clone(), &settings(change), Arc::clone(&self.dir))
+        let (storage, dir) = self.store.as_ref().unwrap();
+        Self::over(storage.clone(), &settings(change), Arc::clone(dir))
     }
 
     /// Where the store is.
     pub fn directory(&self) -> &Path {
-        self.dir.path()
+        self.store.as_ref().unwrap().1.path()
     }
 
     /// A server whose store cannot answer.
@@ -96,8 +97,36 @@ impl TestApp {
                 server.await.unwrap();
             });
         });
-        let handle = receive.recv().unwrap();
-        Self { address, clock, handle, thread: Some(thread), storage, dir }
+        let handle: ServerHandle = receive.recv().unwrap();
+        // Told without waiting for an answer: there is no runtime here.
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
+        Self { address, clock, stop: Some(stop), thread: Some(thread), store: Some((storage, dir)) }
+    }
+
+    /// A server with all that belongs to one, as the program starts it. Where its
+    /// data is, is up to the caller.
+    pub fn whole(change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Clock::manual(START);
+        let settings = settings(|settings| {
+            settings.http.port = 0;
+            change(settings);
+        });
+        let (send, receive) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let time = clock.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let running = nusku::bootstrap::start(&settings, time).await.unwrap();
+                send.send(running.address()).unwrap();
+                let _ = stopped.await;
+                running.stop().await;
+            });
+        });
+        let address = receive.recv().unwrap();
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
+            let _ = stop.send(());
+        });
+        Self { address, clock, stop: Some(stop), thread: Some(thread), store: None }
     }
 
     /// Lets time pass.
@@ -173,8 +202,9 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // Told without waiting for an answer: there is no runtime here.
-        drop(self.handle.stop(false));
+        if let Some(stop) = self.stop.take() {
+            stop();
+        }
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             if !std::thread::panicking() {
