@@ -3,6 +3,8 @@
 //! The only file that names concrete drivers and front ends. Everything else
 //! knows them by their traits and by [`Service`].
 
+mod pools;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -14,11 +16,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{AuthStrategy, Settings, StorageSettings};
+use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
+use crate::storage::pooling::{Parts, PoolRouter};
 use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
@@ -64,6 +68,9 @@ pub enum StartError {
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The store was opened and then did not do what it was asked for.
     #[error("garbage could not be collected: {0}")]
     Collect(storage::Error),
@@ -94,9 +101,16 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let auth_files = Files::look(settings.auth.watched_files());
     let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
     let authenticator = authenticator.map(Arc::new);
-    let storage = open(&settings.storage).await?;
+    let policy_files = Files::look(settings.policy.watched_files());
+    let policy = Arc::new(PolicyBook::open(&settings.policy)?);
+    let (storage, router) = open_all(settings).await?;
 
-    let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
+    let service = Service::new(storage.clone(), clock.clone(), settings);
+    let mut service = service.with_policy(Arc::clone(&policy));
+    if let Some(router) = router {
+        service = service.with_pools(router);
+    }
+    let service = Arc::new(service);
     let server = match http::serve(service, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
@@ -105,14 +119,16 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         }
     };
     let interval = Duration::from_secs(settings.gc.interval.into());
+    let mut watches = vec![watch::start(policy_files, WATCH_INTERVAL, move || policy.reload())];
+    watches.extend(authenticator.map(|authenticator| {
+        watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+    }));
     Ok(Running {
         address,
         http: server.handle(),
         served: tokio::spawn(server),
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
-        watches: Vec::from_iter(authenticator.map(|authenticator| {
-            watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
-        })),
+        watches,
         storage,
     })
 }
@@ -144,17 +160,35 @@ impl Running {
     }
 }
 
-/// Collects the garbage of the store that `settings` name, by the time of
+/// Collects the garbage of the stores that `settings` name, by the time of
 /// `clock`, without serving anybody; returns how many messages went.
 ///
 /// # Errors
 ///
 /// [`StartError`]; nothing is left open then.
-pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, StartError> {
-    let storage = open(settings).await?;
-    let collected = gc::once(storage.data.as_ref(), clock).await;
+pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartError> {
+    let (storage, router) = open_all(settings).await?;
+    let opened = match &router {
+        Some(router) => router.open_all().await,
+        None => Ok(()),
+    };
+    let collected = match opened {
+        Ok(()) => gc::once(storage.data.as_ref(), clock).await,
+        Err(error) => Err(error),
+    };
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// The rules in force under `settings` as a policy file, and what in them was
+/// surely meant in another way.
+///
+/// # Errors
+///
+/// [`PolicyError`], if there is anything wrong with them.
+pub fn policy(settings: &PolicySettings) -> Result<(String, Vec<String>), PolicyError> {
+    let policy = policy::load(settings)?;
+    Ok((policy.to_string(), policy.warnings().to_vec()))
 }
 
 /// Headers that anybody can set are no proof of anything.
@@ -171,6 +205,27 @@ fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((bind, port))
         .map_err(|reason| StartError::Listen { address: format!("{bind}:{port}"), reason })
+}
+
+/// Opens the server's own store and, if there are pools, what stands before them:
+/// each of them is opened when it is needed.
+async fn open_all(settings: &Settings) -> Result<(Storage, Option<Arc<PoolRouter>>), StartError> {
+    let own = open(&settings.storage).await?;
+    if !settings.pooling.enabled {
+        return Ok((own, None));
+    }
+    // No other process can change what is in an embedded store.
+    let is_shared = settings.storage.uri.starts_with("mongodb");
+    let memory = Duration::from_secs(settings.pooling.cache_time.into());
+    let router = PoolRouter::new(Parts {
+        control: Arc::clone(&own.control),
+        own: own.data,
+        virtual_pool: settings.pooling.enable_virtual_pool,
+        opener: Arc::new(pools::Opener(settings.storage.clone())),
+        memory: is_shared.then_some(memory),
+        probe_timeout: Duration::from_secs(settings.pooling.probe_timeout.into()),
+    });
+    Ok((Storage { control: own.control, data: router.clone() }, Some(router)))
 }
 
 /// Opens the store that the URI names, the driver first.

@@ -5,7 +5,10 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+pub mod import;
 mod load;
+mod policy;
+mod pooling;
 mod redact;
 mod validate;
 
@@ -15,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use policy::PolicySettings;
+pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 
 /// The settings file that documents every option, compiled in as the defaults.
@@ -24,7 +29,7 @@ pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Serve `/v2/health` (later pools and flavors).
+    /// Serve `/v2/health`, and with pools `/v2/pools` and `/v2/flavors`.
     pub admin_mode: bool,
     /// Keep an MD5 checksum with every message and show it.
     pub enable_checksum: bool,
@@ -32,12 +37,16 @@ pub struct Settings {
     pub transport: Limits,
     /// Who is believed to be who.
     pub auth: AuthSettings,
+    /// Who may do what.
+    pub policy: PolicySettings,
     /// Pre-signed URLs.
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.
     pub http: HttpSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
+    /// Spreading queues over several stores.
+    pub pooling: PoolingSettings,
     /// Garbage collection.
     pub gc: GcSettings,
     /// Logs.
@@ -112,6 +121,10 @@ pub struct Limits {
     pub max_messages_per_page: u32,
     /// Most messages in a claim or a pop.
     pub max_messages_per_claim_or_pop: u32,
+    /// Most pools in a page.
+    pub max_pools_per_page: u32,
+    /// Most flavors in a page.
+    pub max_flavors_per_page: u32,
     /// Largest body of a queue's creation or update, in bytes.
     pub max_queue_metadata: u64,
     /// Largest body of a post, in bytes.

@@ -5,8 +5,8 @@
 //!
 //! * `layout` and `document`: where what is and how it looks; `ids`: what an id
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
-//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
-//!   queues, and the end of one; `adopt`: queues that another store has placed here;
+//! * `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
+//!   end of one; `adopt`: queues that another store has placed here;
 //! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
@@ -54,7 +54,6 @@ mod options;
 mod pools;
 mod post;
 mod prepare;
-mod queue_cache;
 mod queues;
 mod removal;
 mod retire;

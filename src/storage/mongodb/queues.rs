@@ -33,7 +33,7 @@ pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEnt
     if let (Layout::Plain, Some(reading)) = (store.layout, Reading::of(&record, begun)) {
         store.gaps.learn(&entry, reading, store.settings.hold_back);
     }
-    store.cache.learn(&entry, generation, begun);
+    store.cache.learn(key, Arc::clone(&entry), generation, begun);
     Ok(Some(entry))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
@@ -14,9 +15,12 @@ use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::management::Management;
-use super::queue_cache::QueueCache;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
+use crate::storage::queue_cache::QueueCache;
+
+/// How long the record of a queue is good.
+const CACHE_LIFE: Duration = Duration::from_secs(1);
 
 /// A collection whose documents are read and written as bytes.
 pub type Documents = Collection<RawDocumentBuf>;
@@ -64,7 +68,7 @@ pub struct Store {
     /// How long a request waits.
     pub patience: Patience,
     /// What is known about queues.
-    pub cache: QueueCache,
+    pub cache: QueueCache<Arc<QueueEntry>>,
     /// Where the messages of a queue begin.
     pub heads: Heads,
     /// Which markers may still get a message.
@@ -122,7 +126,7 @@ impl Store {
             layout,
             transactions,
             partitions,
-            cache: QueueCache::default(),
+            cache: QueueCache::new(Some(CACHE_LIFE)),
             heads: Heads::default(),
             gaps: Gaps::default(),
             skipped: AtomicU64::new(0),
