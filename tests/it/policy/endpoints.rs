@@ -97,6 +97,20 @@ fn every_action_has_its_endpoint() {
 }
 
 #[test]
+fn the_reference_names_every_rule() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/api-ref/policy.md");
+    let page = fs::read_to_string(page).unwrap();
+    for action in actions::ALL {
+        let default = match action.default {
+            "" => String::new(),
+            check => format!(" `{check}`"),
+        };
+        let row = format!("| `{}` |{default} |", action.name);
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
+#[test]
 fn what_is_wrong_before_the_policy_is_told_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let app = app(&directory, "\"queues:get\": \"!\"");
