@@ -3,6 +3,8 @@
 //! The only file that names concrete drivers and front ends. Everything else
 //! knows them by their traits and by [`Service`].
 
+mod pools;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -20,6 +22,7 @@ use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
+use crate::storage::pooling::{Parts, PoolRouter};
 use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
@@ -100,10 +103,14 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let authenticator = authenticator.map(Arc::new);
     let policy_files = Files::look(settings.policy.watched_files());
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
-    let storage = open(&settings.storage).await?;
+    let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
-    let service = Arc::new(service.with_policy(Arc::clone(&policy)));
+    let mut service = service.with_policy(Arc::clone(&policy));
+    if let Some(router) = router {
+        service = service.with_pools(router);
+    }
+    let service = Arc::new(service);
     let server = match http::serve(service, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
@@ -153,15 +160,22 @@ impl Running {
     }
 }
 
-/// Collects the garbage of the store that `settings` name, by the time of
+/// Collects the garbage of the stores that `settings` name, by the time of
 /// `clock`, without serving anybody; returns how many messages went.
 ///
 /// # Errors
 ///
 /// [`StartError`]; nothing is left open then.
-pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, StartError> {
-    let storage = open(settings).await?;
-    let collected = gc::once(storage.data.as_ref(), clock).await;
+pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartError> {
+    let (storage, router) = open_all(settings).await?;
+    let opened = match &router {
+        Some(router) => router.open_all().await,
+        None => Ok(()),
+    };
+    let collected = match opened {
+        Ok(()) => gc::once(storage.data.as_ref(), clock).await,
+        Err(error) => Err(error),
+    };
     storage.data.close().await;
     collected.map_err(StartError::Collect)
 }
@@ -191,6 +205,27 @@ fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((bind, port))
         .map_err(|reason| StartError::Listen { address: format!("{bind}:{port}"), reason })
+}
+
+/// Opens the server's own store and, if there are pools, what stands before them:
+/// each of them is opened when it is needed.
+async fn open_all(settings: &Settings) -> Result<(Storage, Option<Arc<PoolRouter>>), StartError> {
+    let own = open(&settings.storage).await?;
+    if !settings.pooling.enabled {
+        return Ok((own, None));
+    }
+    // No other process can change what is in an embedded store.
+    let is_shared = settings.storage.uri.starts_with("mongodb");
+    let memory = Duration::from_secs(settings.pooling.cache_time.into());
+    let router = PoolRouter::new(Parts {
+        control: Arc::clone(&own.control),
+        own: own.data,
+        virtual_pool: settings.pooling.enable_virtual_pool,
+        opener: Arc::new(pools::Opener(settings.storage.clone())),
+        memory: is_shared.then_some(memory),
+        probe_timeout: Duration::from_secs(settings.pooling.probe_timeout.into()),
+    });
+    Ok((Storage { control: own.control, data: router.clone() }, Some(router)))
 }
 
 /// Opens the store that the URI names, the driver first.

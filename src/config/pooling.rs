@@ -73,17 +73,14 @@ fn override_with<T: Clone + Serialize + DeserializeOwned>(
     let mut unknown = Vec::new();
     // One after the other, so that it can be told which of them is wrong.
     for (name, value) in options {
-        let mut fields = match serde_json::to_value(&settings) {
-            Ok(Value::Object(fields)) => fields,
-            _ => return Err(format!("options.{name}: cannot be set")),
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(&settings) else {
+            return Err(format!("options.{name}: cannot be set"));
         };
-        match fields.get_mut(name) {
-            Some(field) => *field = value.clone(),
-            None => {
-                unknown.push(name.clone());
-                continue;
-            }
-        }
+        let Some(field) = fields.get_mut(name) else {
+            unknown.push(name.clone());
+            continue;
+        };
+        *field = value.clone();
         settings = serde_json::from_value(Value::Object(fields))
             .map_err(|error| format!("options.{name}: {error}"))?;
         check(&settings).map_err(|fault| {
@@ -100,7 +97,7 @@ mod tests {
     use super::*;
     use crate::config::Settings;
 
-    fn mongodb(options: Value) -> Result<Overridden<MongodbSettings>, String> {
+    fn mongodb(options: &Value) -> Result<Overridden<MongodbSettings>, String> {
         let settings = Settings::defaults().unwrap().storage.mongodb;
         settings.overridden(options.as_object().unwrap())
     }
@@ -108,7 +105,7 @@ mod tests {
     #[test]
     fn options_replace_settings_of_this_pool_alone() {
         let before = Settings::defaults().unwrap().storage.mongodb;
-        let pool = mongodb(json!({"database": "disk1", "partitions": 4})).unwrap();
+        let pool = mongodb(&json!({"database": "disk1", "partitions": 4})).unwrap();
         assert_eq!((pool.settings.database.as_str(), pool.settings.partitions), ("disk1", 4));
         assert_eq!(pool.settings.max_wait, before.max_wait);
         assert_eq!(pool.unknown, [""; 0]);
@@ -122,14 +119,14 @@ mod tests {
             (json!({"driver": "redis"}), "options.driver: unknown variant"),
             (json!({"database": "a b"}), "options.database: \"a b\" is not 1 to 40 bytes"),
         ] {
-            let refused = mongodb(options).unwrap_err();
+            let refused = mongodb(&options).unwrap_err();
             assert!(refused.starts_with(said), "{refused}");
         }
     }
 
     #[test]
     fn options_of_another_driver_are_told() {
-        let pool = mongodb(json!({"readers": 3, "management_database": "other"})).unwrap();
+        let pool = mongodb(&json!({"readers": 3, "management_database": "other"})).unwrap();
         assert_eq!(pool.unknown, ["readers", "management_database"]);
         assert_eq!(pool.settings.management_database, None);
 

@@ -10,15 +10,20 @@ mod checksum;
 mod claims;
 pub mod error;
 mod field;
+mod flavors;
 mod health;
 mod hex;
 pub mod iso8601;
 mod messages;
 mod metadata;
+mod placement;
 pub mod policy;
+mod pools;
 pub mod python;
+mod queue_locks;
 mod queues;
 mod retry_policy;
+mod schema;
 mod sealing;
 mod share;
 #[cfg(test)]
@@ -26,15 +31,18 @@ mod tests;
 
 use std::sync::Arc;
 
+use self::placement::Placements;
 use self::policy::PolicyBook;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
 use crate::storage::Storage;
+use crate::storage::pooling::PoolRouter;
 
 pub use error::{Error, Result};
 pub use field::Field;
-pub use health::{Health, OperationStatus};
+pub use flavors::FlavorView;
+pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
 pub use share::{ShareRequest, SignedUrl};
@@ -46,6 +54,8 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    /// The rules of pools, where there are any.
+    placements: Option<Arc<Placements>>,
     policy: Arc<PolicyBook>,
 }
 
@@ -60,6 +70,7 @@ impl Service {
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            placements: None,
             policy: Arc::new(PolicyBook::built_in()),
         }
     }
@@ -68,6 +79,15 @@ impl Service {
     #[must_use]
     pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same, with messages in the pools of `router`, which must be the data
+    /// side of the storage.
+    #[must_use]
+    pub fn with_pools(mut self, router: Arc<PoolRouter>) -> Self {
+        let (control, clock) = (Arc::clone(&self.storage.control), self.clock.clone());
+        self.placements = Some(Placements::new(control, router, clock));
+        self
     }
 
     /// The time by which ages are told.

@@ -30,6 +30,8 @@ pub mod discard;
 pub mod embedded;
 pub mod error;
 pub mod mongodb;
+pub mod pooling;
+mod queue_cache;
 
 use std::sync::Arc;
 

@@ -26,6 +26,7 @@ mod mongodb_start;
 mod observers;
 mod on_mongodb;
 mod policy;
+mod pooling;
 mod property;
 mod store;
 mod support;

@@ -25,7 +25,7 @@ need() {
   for tool in "$@"; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
-  ((${#missing[@]} == 0)) || die "missing: ${missing[*]} (Debian: apt install wrk jq mawk)"
+  ((${#missing[@]} == 0)) || die "missing: ${missing[*]} (Debian: apt install wrk jq mawk curl)"
 }
 
 prepare() {

@@ -190,7 +190,7 @@ fn look_at_ends(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
 }
 
 /// Every table that grows: the step that made it, its name, its primary key.
-const ORDERED: [(usize, &str, &[&str]); 10] = [
+const ORDERED: [(usize, &str, &[&str]); 13] = [
     (1, "ready", &["queue", "marker"]),
     (1, "claimed", &["queue", "marker"]),
     (1, "delayed", &["queue", "marker"]),
@@ -201,6 +201,9 @@ const ORDERED: [(usize, &str, &[&str]); 10] = [
     (1, "queue", &["number"]),
     (1, "dropped", &["queue"]),
     (2, "retired", &["project", "name"]),
+    (3, "pool", &["name"]),
+    (3, "flavor", &["project", "name"]),
+    (3, "catalogue", &["project", "name"]),
 ];
 
 /// Opens the store to look at it; also how many steps its layout has taken.

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::OpResult;
-use super::registry::QueueRef;
 use super::settle::settle;
 use super::slip::{Place, Slip};
 use super::tx::Tx;
@@ -132,7 +131,7 @@ fn create(
     if let Some(rule) = &order.dead_letter {
         let (spent, good): (Vec<_>, Vec<_>) =
             slips.into_iter().partition(|slip| slip.claims >= rule.max_claim_count);
-        bury(tx, key, rule, spent, now)?;
+        bury(tx, (key, queue), rule, spent, now)?;
         slips = good;
     }
     if slips.is_empty() {
@@ -226,7 +225,7 @@ fn stretch(tx: &mut Tx<'_>, slip: &mut Slip, ttl: u32, grace: u32, now: Timestam
 /// Moves messages, already out of their queue, to the dead letter queue.
 fn bury(
     tx: &mut Tx<'_>,
-    key: &QueueKey,
+    (key, from): (&QueueKey, i64),
     rule: &DeadLetter,
     spent: Vec<Slip>,
     now: Timestamp,
@@ -235,9 +234,12 @@ fn bury(
         return Ok(());
     }
     let grave = QueueKey { project: key.project.clone(), name: rule.queue.clone() };
-    let queue = match queues::number_of(tx.conn, &grave)? {
-        Some(number) => number,
-        None => queues::insert(tx, &grave, Arc::default())?,
+    let queue = if let Some(number) = queues::number_of(tx.conn, &grave)? {
+        number
+    } else {
+        // Its record, if there is one, is kept where that of the queue is.
+        let placed = queues::is_placed(tx.conn, from)?;
+        queues::insert(tx, &grave, Arc::default(), placed)?
     };
     let first = markers::take(tx, queue, spent.len(), now)?;
     for (marker, mut slip) in (first..).zip(spent) {
@@ -357,7 +359,7 @@ impl ClaimController for EmbeddedDriver {
     }
 
     async fn release(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<()> {
-        let Some(QueueRef { number, .. }) = self.find_queue(key).await? else { return Ok(()) };
-        self.write(move |tx| release(tx, number, id, now)).await
+        let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
+        self.write(move |tx| release(tx, queue.number, id, now)).await
     }
 }

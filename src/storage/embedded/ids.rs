@@ -120,10 +120,13 @@ mod tests {
 
     use super::*;
 
+    const SALT: u64 = 0x4d;
+    /// 999, an old number.
+    const OLD: u64 = 0x3e7;
     const NOW: Timestamp = Timestamp::from_seconds(1_813_971_106);
 
     fn ids(plain_below: u64) -> Ids {
-        Ids::new(*b"sixteen bytes of", plain_below, 77)
+        Ids::new(*b"sixteen bytes of", plain_below, SALT)
     }
 
     #[test]
@@ -138,7 +141,7 @@ mod tests {
         let steps: HashSet<_> =
             all.windows(2).map(|pair| pair[1].parts().1.wrapping_sub(pair[0].parts().1)).collect();
         assert_eq!(steps.len(), all.len() - 1, "no two steps are alike");
-        let other = Ids::new(*b"some other store", 1, 77);
+        let other = Ids::new(*b"some other store", 1, SALT);
         assert_ne!(other.message_number(all[0]), Some(1));
     }
 
@@ -147,7 +150,7 @@ mod tests {
         let ids = ids(1000);
         assert_eq!(ids.message(NOW, 999), MessageId::from_parts(1_813_971_106, 999));
         assert_eq!(ids.message_number(MessageId::from_parts(1, 999)), Some(999));
-        let old = ClaimId::from_parts(u32::try_from(mix(999 ^ 77) >> 32).unwrap(), 999);
+        let old = ClaimId::from_parts(u32::try_from(mix(OLD ^ SALT) >> 32).unwrap(), OLD);
         assert_eq!(ids.claim(999), old);
         assert_eq!(ids.claim_number(old), Some(999));
         assert_ne!(ids.message(NOW, 1000).parts().1, 1000);

@@ -321,8 +321,9 @@ impl MessageController for EmbeddedDriver {
 
     async fn purge(&self, key: &QueueKey, now: Timestamp) -> Result<()> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
-        let end = self.write(move |tx| Ok(markers::next(tx, queue.number)?.unwrap_or(0))).await?;
-        while self.write(move |tx| purge_slice(tx, queue.number, end, now)).await? {}
+        let queue = queue.number;
+        let end = self.write(move |tx| Ok(markers::next(tx, queue)?.unwrap_or(0))).await?;
+        while self.write(move |tx| purge_slice(tx, queue, end, now)).await? {}
         Ok(())
     }
 

@@ -6,17 +6,21 @@
 //! process at a time.
 
 pub mod admin;
+mod adopt;
 mod body;
+mod catalogue;
 mod checkpointer;
 mod claims;
 mod error;
 mod expiry;
+mod flavors;
 mod header;
 mod ids;
 mod listing;
 mod lock;
 mod markers;
 mod messages;
+mod pools;
 mod queues;
 mod reader;
 mod recent;
@@ -50,10 +54,10 @@ use self::slip::Place;
 use self::tx::Tx;
 use self::writer::{Memory, Published, Writer};
 use crate::config::EmbeddedSettings;
-use crate::model::Timestamp;
+use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, Volume,
 };
 
 /// Messages collected in one commit.
@@ -179,6 +183,18 @@ impl ControlDriver for EmbeddedDriver {
     fn queues(&self) -> &dyn QueueController {
         self
     }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
+        self
+    }
 }
 
 #[async_trait]
@@ -210,6 +226,16 @@ impl DataDriver for EmbeddedDriver {
             Ok(Collected { messages, more })
         })
         .await
+    }
+
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::adopt(tx, &queue, first_marker)).await
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::abandon(tx, &queue, only_if_empty)).await
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

@@ -60,3 +60,70 @@ fn first_unmoved(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ClientId, Timestamp};
+    use crate::storage::embedded::schema;
+
+    const QUEUE: i64 = 7;
+
+    fn file() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut conn, 1).unwrap();
+        conn
+    }
+
+    fn insert(conn: &Connection, place: Place, marker: u64, number: u64, moved: bool) {
+        let client = ClientId::parse_any("somebody");
+        let new = Slip::new(QUEUE, client, Timestamp::from_seconds(0));
+        let slip = Slip { marker, number, moved, ..new };
+        slip.insert(&mut place.inserter(conn).unwrap()).unwrap();
+    }
+
+    /// Queues with any mixture of what was posted, moved and deleted.
+    #[test]
+    fn nobody_misses_a_message() {
+        let mut state = 1_u64;
+        let mut roll = |sides: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % sides
+        };
+        for round in 0..60 {
+            let conn = file();
+            let (mut number, mut posted) = (1000, Vec::new());
+            let (all, moved_of_ten) = (1 + roll(400), roll(10));
+            for marker in (1..=all).map(|marker| 1_800_000_000_000_000 + marker) {
+                number += 1 + roll(5);
+                let place = Place::ALL[usize::try_from(roll(3)).unwrap()];
+                let (moved, gone) = (roll(10) < moved_of_ten, roll(3) == 0);
+                if !gone {
+                    let own = if moved { 1 + roll(number - 1) } else { number };
+                    insert(&conn, place, marker, own, moved);
+                }
+                if !moved {
+                    posted.push((number, marker, gone));
+                }
+            }
+            for &(number, marker, _) in &posted {
+                let behind = behind(&conn, QUEUE, number).unwrap();
+                assert!(behind <= marker, "round {round}: {behind} instead of {marker}");
+                if moved_of_ten == 0 {
+                    let seen_again = posted.iter().filter(|it| it.1 > behind && it.0 <= number);
+                    assert!(seen_again.clone().all(|it| it.2), "round {round}: {number}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_of_dead_letters_alone_is_listed_from_its_beginning() {
+        let conn = file();
+        for marker in 1..=1000 {
+            insert(&conn, Place::Ready, marker, 2000 - marker, true);
+        }
+        assert_eq!(behind(&conn, QUEUE, 1500), Ok(0));
+        assert_eq!(behind(&conn, QUEUE + 1, 1500), Ok(0), "and so is an empty one");
+    }
+}

@@ -26,6 +26,9 @@
 //! * `queue`: the records, by a number that is never used twice. Deleting a
 //!   queue moves its number to `dropped`; the collector sweeps its messages.
 //!   `retired` keeps for a while where its markers stood.
+//! * `pool`, `flavor`, `catalogue`: other stores and which queue is in which of
+//!   them. A row of `queue` that is `placed` is the other end of that: its record
+//!   is kept elsewhere, only its messages are here.
 //! * `sequence`: the next number nobody has used, and the key that makes ids of
 //!   numbers, one row. Numbers are reserved in blocks, as the runs of `expiry`
 //!   and the markers of a queue are, so that most commits touch none of them.
@@ -66,7 +69,8 @@ const SLIP_COLUMNS: &str = "\
     claim INTEGER, PRIMARY KEY (queue, marker)";
 
 /// The steps from an empty file to the present layout.
-const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] = &[first_layout, separate_markers];
+const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] =
+    &[first_layout, separate_markers, pools];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -113,6 +117,22 @@ fn separate_markers(conn: &Connection) -> rusqlite::Result<()> {
          ALTER TABLE sequence ADD COLUMN plain_below INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE sequence ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
          UPDATE sequence SET id_key = randomblob(16), plain_below = next, floor = next;",
+    )
+}
+
+/// Other stores, which queue is in which of them, and queues that another store
+/// has placed here.
+fn pools(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE pool (name TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE,
+             weight INTEGER NOT NULL, flavor TEXT, options TEXT NOT NULL) WITHOUT ROWID;
+         CREATE INDEX pool_flavor ON pool (flavor);
+         CREATE TABLE flavor (project TEXT NOT NULL, name TEXT NOT NULL,
+             capabilities TEXT NOT NULL, PRIMARY KEY (project, name)) WITHOUT ROWID;
+         CREATE TABLE catalogue (project TEXT NOT NULL, name TEXT NOT NULL, pool TEXT NOT NULL,
+             leaving INTEGER, PRIMARY KEY (project, name)) WITHOUT ROWID;
+         CREATE INDEX catalogue_pool ON catalogue (pool);
+         ALTER TABLE queue ADD COLUMN placed INTEGER NOT NULL DEFAULT FALSE;",
     )
 }
 

@@ -1,7 +1,6 @@
 //! What an operation sees of the transaction it runs in.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -11,8 +10,8 @@ use super::ids::Ids;
 use super::markers::Counters;
 use super::messages::PostStatements;
 use super::recent::Posted;
-use super::registry::{QueueRef, Registry};
-use crate::model::{Metadata, NewMessage, QueueKey, Timestamp};
+use super::registry::{Known, QueueRef, Registry};
+use crate::model::{NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
 
 /// What the writer keeps in memory between commits. None of it is truth: all
@@ -99,7 +98,7 @@ fn first_due(conn: &Connection) -> rusqlite::Result<i64> {
 #[derive(Debug)]
 pub enum Effect {
     /// A queue was made.
-    Made(QueueKey, i64, Arc<Metadata>),
+    Made(QueueKey, Known),
     /// A queue was changed or deleted.
     Forget(QueueKey),
 }
@@ -108,7 +107,7 @@ impl Effect {
     /// Tells it.
     pub fn apply(self, registry: &Registry) {
         match self {
-            Self::Made(key, number, metadata) => registry.made(key, number, metadata),
+            Self::Made(key, known) => registry.made(key, known),
             Self::Forget(key) => registry.forget(&key),
         }
     }

@@ -155,11 +155,12 @@ impl ApiError {
     /// What the service said, while it did what `failure` says was not done.
     pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
-            ClaimDoesNotExist, Conflict, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessagesDoNotExist, Storage,
+            CapabilitiesDiffer, ClaimDoesNotExist, Conflict, FlavorDoesNotExist, FlavorNotChanged,
+            FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
+            MessageDoesNotExist, MessagesDoNotExist, PoolIsNeeded, Storage,
         };
         match error {
-            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
+            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } | FlavorDoesNotExist(_) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             Forbidden => Self::forbidden(),
@@ -167,6 +168,10 @@ impl ApiError {
             InvalidRequest(text) => Self::invalid_request(text),
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
+            CapabilitiesDiffer => Self::bad_request("Unable to create pool", error.to_string()),
+            PoolIsNeeded(text) => Self::new(StatusCode::FORBIDDEN, UNABLE_TO_DELETE, text),
+            FlavorNotMade(text) => Self::bad_request("Unable to create", text),
+            FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
             Storage(error) => Self::from_storage(&error, failure),
         }

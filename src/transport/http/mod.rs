@@ -34,6 +34,7 @@ use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resourc
 
 use self::authenticate::Authentication;
 use self::error::ApiError;
+use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
@@ -60,12 +61,16 @@ pub fn serve(
     listener: TcpListener,
 ) -> std::io::Result<Server> {
     let service: Data<Service> = service.into();
-    let (admin_mode, log_requests) = (settings.admin_mode, settings.log.requests);
+    let administration = Administration {
+        health: settings.admin_mode,
+        pools: settings.admin_mode && settings.pooling.enabled,
+    };
+    let log_requests = settings.log.requests;
     let authentication = Authentication(authenticator);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
-            .configure(move |config| routes(config, admin_mode))
+            .configure(move |config| routes(config, administration))
             .wrap(authentication.clone())
             .wrap_fn(move |request, next| middleware::around(request, next, log_requests))
     })
@@ -82,8 +87,8 @@ pub fn serve(
 
 /// Mounts everything; what is asked for most comes first, for the router tries
 /// one after the other.
-fn routes(config: &mut ServiceConfig, admin_mode: bool) {
-    v2::routes(config, admin_mode);
+fn routes(config: &mut ServiceConfig, administration: Administration) {
+    v2::routes(config, administration);
     home::routes(config);
     config.default_service(web::to(unknown));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nusku::model::{ClaimOrder, DeadLetter, NewMessage, QueueKey};
+use nusku::model::{ClaimOrder, DeadLetter, MessageId, NewMessage, QueueKey};
 
 use super::store::order;
 use super::{Store, bodies, key, plain};
@@ -157,7 +157,7 @@ pub async fn ids_tell_nothing_of_each_other(store: Store) {
             if round % 2 == 1 {
                 store.post(&other, &["x"]).await;
             }
-            [first, store.post(&queue, &["b"]).await[0]].map(|id| id.parts())
+            [first, store.post(&queue, &["b"]).await[0]].map(MessageId::parts)
         };
         assert_eq!(first.0, second.0, "posted in one second");
         steps.insert(second.1.wrapping_sub(first.1));

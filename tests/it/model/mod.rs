@@ -6,14 +6,15 @@
 //! way, never the fastest.
 
 mod driver;
+mod pools;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nusku::model::{
-    ClaimId, ClaimOrder, ClientId, DeadLetter, ListQuery, Marker, MessageHead, MessageId, Metadata,
-    NewMessage, ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage,
-    Timestamp,
+    ClaimId, ClaimOrder, ClientId, DeadLetter, Flavor, FlavorName, ListQuery, Marker, MessageHead,
+    MessageId, Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey,
+    QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{Collected, Error, Result, Volume};
 
@@ -23,6 +24,9 @@ pub use driver::ModelDriver;
 #[derive(Default)]
 struct State {
     queues: BTreeMap<QueueKey, Queue>,
+    pools: BTreeMap<PoolName, Pool>,
+    flavors: BTreeMap<(ProjectId, FlavorName), Flavor>,
+    catalogue: BTreeMap<QueueKey, Placement>,
     /// The last marker given out in each queue there ever was.
     last_markers: BTreeMap<QueueKey, u64>,
     /// The marker of each message that was ever in a queue.
@@ -34,6 +38,8 @@ struct State {
 #[derive(Default)]
 struct Queue {
     metadata: Arc<Metadata>,
+    /// Whether its record is kept elsewhere.
+    placed: bool,
     /// By marker.
     messages: BTreeMap<u64, Kept>,
 }
@@ -138,7 +144,7 @@ impl State {
     }
 
     fn set_metadata(&mut self, key: &QueueKey, expected: &Metadata, new: &Metadata) -> Result<()> {
-        let Some(queue) = self.queues.get_mut(key) else {
+        let Some(queue) = self.queues.get_mut(key).filter(|queue| !queue.placed) else {
             return Err(Error::QueueDoesNotExist(key.clone()));
         };
         if *queue.metadata != *expected {
@@ -152,7 +158,7 @@ impl State {
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         self.queues
             .iter()
-            .filter(|(key, _)| key.project == *project)
+            .filter(|(key, queue)| key.project == *project && !queue.placed)
             .filter(|(key, _)| filter.marker.as_deref().is_none_or(|it| key.name.as_str() > it))
             .filter(|(key, queue)| filter.matches(key.name.as_str(), &queue.metadata))
             .map(|(key, queue)| QueueRecord {
@@ -335,7 +341,10 @@ impl State {
 
     fn bury(&mut self, queue: &QueueKey, id: MessageId, rule: &DeadLetter, now: Timestamp) {
         let grave = QueueKey { project: queue.project.clone(), name: rule.queue.clone() };
-        self.create_queue(&grave, &Metadata::default());
+        if !self.queues.contains_key(&grave) {
+            let placed = self.queues.get(queue).is_some_and(|queue| queue.placed);
+            self.queues.insert(grave.clone(), Queue { placed, ..Queue::default() });
+        }
         for mut kept in self.remove(queue, |kept| kept.message.id == id) {
             kept.free();
             kept.due = now;

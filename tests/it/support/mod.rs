@@ -38,10 +38,11 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    policy: Arc<PolicyBook>,
-    handle: ServerHandle,
+    /// What the test may change, where it built the service itself.
+    policy: Option<Arc<PolicyBook>>,
+    stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl TestApp {
@@ -92,8 +93,43 @@ impl TestApp {
                 server.await.unwrap();
             });
         });
-        let handle = receive.recv().unwrap();
-        Self { address, clock, policy, handle, thread: Some(thread), _dir: dir }
+        let handle: ServerHandle = receive.recv().unwrap();
+        // Told without waiting for an answer: there is no runtime here.
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
+        Self {
+            address,
+            clock,
+            policy: Some(policy),
+            stop: Some(stop),
+            thread: Some(thread),
+            _dir: Some(dir),
+        }
+    }
+
+    /// A server with all that belongs to one, as the program starts it. Where its
+    /// data is, is up to the caller.
+    pub fn whole(change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Clock::manual(START);
+        let settings = settings(|settings| {
+            settings.http.port = 0;
+            change(settings);
+        });
+        let (send, receive) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let time = clock.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let running = nusku::bootstrap::start(&settings, time).await.unwrap();
+                send.send(running.address()).unwrap();
+                let _ = stopped.await;
+                running.stop().await;
+            });
+        });
+        let address = receive.recv().unwrap();
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
+            let _ = stop.send(());
+        });
+        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), _dir: None }
     }
 
     /// Lets time pass.
@@ -103,7 +139,7 @@ impl TestApp {
 
     /// Has the policy read again, as the server does when its files change.
     pub fn reload_policy(&self) {
-        self.policy.reload();
+        self.policy.as_ref().unwrap().reload();
     }
 
     /// Where the server listens.
@@ -174,8 +210,9 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // Told without waiting for an answer: there is no runtime here.
-        drop(self.handle.stop(false));
+        if let Some(stop) = self.stop.take() {
+            stop();
+        }
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             if !std::thread::panicking() {
