@@ -82,10 +82,12 @@ class Keystone(Process):
         for _ in range(2):
             self.manage("fernet_rotate", *self.keys_of_this_user())
 
-    def start(self):
+    def start(self, token_seconds=3600):
+        """With the life of the tokens that it gives out until it is started again."""
         self.spawn(
             [place("NUSKU_TEST_KEYSTONE") / "bin/gunicorn"],
             OS_KEYSTONE_CONFIG_FILES=str(self.home / "keystone.conf"),
+            OS_TOKEN__EXPIRATION=str(token_seconds),
             GUNICORN_CMD_ARGS=f"--config {self.home / 'gunicorn.py'}",
         )
         self.until(self.answers, "Keystone does not answer")

@@ -70,6 +70,9 @@ class People:
     def grant_system(self, user, role):
         self.administrate("PUT", self.grant_path(user, "system", role))
 
+    def grant_domain(self, user, role):
+        self.administrate("PUT", self.grant_path(user, "domains/default", role))
+
     def grant_path(self, user, where, role):
         return f"{where}/users/{self.users[user]}/roles/{self.roles[role]}"
 
@@ -78,7 +81,8 @@ class People:
         self.administrate("PATCH", f"endpoints/{self.endpoint}", {"endpoint": {"url": url}})
 
     def token(self, user, project=None, scope=None):
-        """For the project of the user, unless another or another scope is named."""
+        """For the project of the user, unless another or another scope is named;
+        scope "unscoped" is none."""
         if not scope:
             project = project or USERS[user][0]
             scope = {"project": {"name": project, "domain": {"id": "default"}}}
