@@ -9,13 +9,16 @@ from servers import Server, Zaqar, running
 
 SIGNING_KEY = "the-key-of-the-tests"
 
-# How long nusku waits for Keystone, in seconds.
-PATIENCE_SECONDS = 2
+# How long nusku waits for Keystone, in seconds: enough where everything is slow.
+PATIENCE_SECONDS = 6
 
 ZAQAR_SETTINGS = """
 [DEFAULT]
 auth_strategy = keystone
 admin_mode = true
+pooling = true
+[pooling:catalog]
+enable_virtual_pool = true
 [signed_url]
 secret_key = {key}
 [oslo_policy]

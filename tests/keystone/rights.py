@@ -60,7 +60,7 @@ def by_file(stage):
         policy.write_text(NOBODY_POSTS)
         path = "/v2/queues/orders/messages"
         stage.becomes(lambda: member.call("POST", path, POST).status, 403, "a changed file counts")
-        check.equal(reader.call("PUT", "/v2/queues/orders").status, 201, "all of it")
+        check.equal(reader.call("PUT", "/v2/queues/bills").status, 201, "all of it")
         if not stage.troupe.is_zaqar:
             keeps_the_last_good_one(stage, server, policy, member, path)
 
