@@ -8,8 +8,8 @@ from openstack import OpenStack
 
 CLIENT = "3381af92-2b9e-11e3-b191-71861300734c"
 
-# Commands whose resource nusku does not have yet, with what a user is told.
-# One that begins to work fails the run: then it gets a tour of its own, below.
+# Commands whose resource nusku does not have. One that begins to work fails the
+# run: then `subscriptions`, which passes with Zaqar, takes the place of this table.
 NOT_SERVED = {
     "subscription create": ["orders", "http://127.0.0.1:9/hook", "600"],
     "subscription show": ["orders", "6b034e512964b2a37f8ee2fe"],
@@ -17,7 +17,6 @@ NOT_SERVED = {
     "subscription list": ["orders"],
     "subscription delete": ["orders", "6b034e512964b2a37f8ee2fe"],
 }
-NOT_SERVED_TEXT = "404"
 
 
 def queues(check, it):
@@ -90,6 +89,19 @@ def signed_urls(check, it, server):
                     "without the signature it is a request without a token")
 
 
+def subscriptions(check, it):
+    hook = "http://127.0.0.1:9/hook"
+    made = it.show("subscription create", "orders", hook, "600")
+    check.equal((made["Subscriber"], made["TTL"]), (hook, 600), "create")
+    shown = it.show("subscription show", "orders", made["ID"])
+    check.equal((shown["Subscriber"], shown["Confirmed"]), (hook, False), "show")
+    it.show("subscription update", "orders", made["ID"], "--ttl", "700", "--subscriber", hook)
+    listed = it.show("subscription list", "orders")
+    check.equal([(one["ID"], one["TTL"]) for one in listed], [(made["ID"], 700)], "list")
+    it.do("subscription delete", "orders", made["ID"])
+    check.equal(it.show("subscription list", "orders"), [], "delete")
+
+
 def purging(check, it):
     it.do("queue purge", "orders", "--resource_types", "messages")
     check.equal(it.show("queue stats", "orders")["Stats"]["messages"]["total"], 0, "purge")
@@ -144,8 +156,8 @@ def refused(check, ended, what):
 def not_served(check, it):
     for command, words in NOT_SERVED.items():
         ended = it.call(command, *words)
-        check.true(ended.returncode, f"{command} does not work yet: {ended.stdout}")
-        check.true(NOT_SERVED_TEXT in ended.stderr, f"{command} says so: {ended.stderr}")
+        check.true(ended.returncode, f"{command} is not served: {ended.stdout}")
+        check.true("Code: 404." in ended.stderr, f"{command} says so: {ended.stderr}")
 
 
 def of_pools(check, stage, it):
@@ -171,12 +183,10 @@ def run(check, stage):
                 tour(check, it)
         with check.part("openstack messaging: signed_urls"):
             signed_urls(check, it, server)
-        for tour in [purging, server_wide]:
+        last = subscriptions if stage.troupe.is_zaqar else not_served
+        for tour in [last, purging, server_wide]:
             with check.part(f"openstack messaging: {tour.__name__}"):
                 tour(check, it)
-        if not stage.troupe.is_zaqar:
-            with check.part("openstack messaging: not served yet"):
-                not_served(check, it)
     with check.part("openstack messaging: pools"):
         of_pools(check, stage, it)
     with check.part("openstack messaging: all commands"):

@@ -113,6 +113,13 @@ class Keystone(Process):
         self.signal(signal.SIGKILL)
         self.child.wait()
 
+    def revive(self):
+        """Running and awake, whatever was done to it."""
+        if self.child.poll() is None:
+            self.signal(signal.SIGCONT)
+        else:
+            self.start()
+
     def requests(self, method, path):
         """How often somebody asked this of it, so far."""
         lines = self.access_log.read_text().splitlines()

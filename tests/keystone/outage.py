@@ -103,16 +103,17 @@ def away(stage, server):
     check, people, keystone = stage.check, stage.people, stage.keystone
     known, first, second = (people.token("blue-member") for _ in range(3))
     check.equal(stage.status(server, known), 200, "a token is known")
-    with Load(server, known) as load:
+    with Load(server, known) as load, contextlib.ExitStack() as stack:
+        stack.callback(keystone.revive)
         load.goes_on(check, "before")
         keystone.kill()
         unavailable(stage, stage.ask(server, first), "killed")
-        unavailable(stage, stage.ask(server, "forged"), "killed, and a forged one")
+        unavailable(stage, stage.ask(server, "made up"), "killed, and a forged one")
         unavailable(stage, stage.ask(server, known, X_Service_Token=first), "killed, a service")
         load.goes_on(check, "killed")
         keystone.start()
         stage.becomes(lambda: stage.status(server, first), 200, "started again: it gets in")
-        stage.unauthorized(stage.ask(server, "forged"), "started again: forged")
+        stage.unauthorized(stage.ask(server, "made up"), "started again: forged")
         load.goes_on(check, "started again")
 
         keystone.signal(signal.SIGSTOP)
