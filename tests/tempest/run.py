@@ -37,23 +37,27 @@ def judge(check, name, passed, failing):
         check.true(passed, "it fails, and deviations.md does not say why")
 
 
+def judge_all(check, suite, kind):
+    tests, outcomes = suite.tests(), suite.run()
+    failing, explained = deviations(kind)
+    with check.part("deviations.md"):
+        check.equal(explained - set(tests), set(), "it names tests that there are")
+    for name in tests:
+        with check.part(name):
+            judge(check, name, outcomes.get(name), failing)
+    print(f"{sum(outcomes.values())} of {len(tests)} Tempest tests pass with {kind}, "
+          f"{len(failing)} are explained in deviations.md")
+
+
 def main(binary, scratch):
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="tempest.", dir=scratch))
-    with Checks().tour() as check, contextlib.ExitStack() as stack:
-        keystone = stack.enter_context(running(Keystone, scratch))
-        mongod = stack.enter_context(running(Mongod, scratch)) if binary == "zaqar" else None
-        server = stack.enter_context(Troupe(binary, scratch, keystone, mongod).server())
-        People(keystone).serve_at(server.url)
-        suite = Suite(scratch, keystone)
-        tests, outcomes = suite.tests(), suite.run()
-        failing, explained = deviations(server.kind)
-        with check.part("deviations.md"):
-            check.equal(explained - set(tests), set(), "it names tests that there are")
-        for name in tests:
-            with check.part(name):
-                judge(check, name, outcomes.get(name), failing)
-        print(f"{sum(outcomes.values())} of {len(tests)} Tempest tests pass with {server.kind}, "
-              f"{len(failing)} are explained in deviations.md")
+    with Checks().tour() as check:
+        with contextlib.ExitStack() as stack:
+            keystone = stack.enter_context(running(Keystone, scratch))
+            mongod = stack.enter_context(running(Mongod, scratch)) if binary == "zaqar" else None
+            server = stack.enter_context(Troupe(binary, scratch, keystone, mongod).server())
+            People(keystone).serve_at(server.url)
+            judge_all(check, Suite(scratch, keystone), server.kind)
         if not check.failed:
             shutil.rmtree(scratch)
 

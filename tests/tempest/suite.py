@@ -79,9 +79,8 @@ class Suite:
 
 
 def deviations(column):
-    """The tests that fail, by `column` of the table: "nusku" or "zaqar".
-
-    A row is: test, nusku, Zaqar, what it wants, why nusku differs.
+    """The tests that fail, by `column` of the table ("nusku" or "zaqar"), and all
+    that stand in it. A row is: test, nusku, Zaqar, what it wants, why nusku differs.
     """
     rows = [[cell.strip() for cell in line.strip("| \n").split("|")]
             for line in TABLE.read_text().splitlines() if line.startswith("| `")]
