@@ -84,7 +84,7 @@ class GuardedNusku(Guarded, Server):
 
 
 class GuardedZaqar(Guarded, Zaqar):
-    """It asks Keystone about every request: without memcached it remembers no token."""
+    """The real one, as its middleware is set up by default."""
 
 
 class Troupe:

@@ -58,7 +58,9 @@ def service_tokens(stage, server):
 
 
 def revoked(stage):
-    """Within the time that a server may remember a token, here a second."""
+    """Within the time that a server may remember a token, here a second. Each process
+    of a Zaqar remembers tokens by itself, so that there one may still get in by chance.
+    """
     check, people = stage.check, stage.people
     with stage.troupe.server(cache_seconds=MEMORY_SECONDS) as server:
         token, other = people.token("blue-member"), people.token("blue-member")

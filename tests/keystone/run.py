@@ -32,7 +32,9 @@ from servers import Mongod, running
 from stage import Stage
 
 ON_A_SERVER = walls.ALL + rights.ON_A_SERVER + lifetimes.ON_A_SERVER
-ALONE = lifetimes.ALONE + rights.ALONE
+ALONE = rights.ALONE
+ONLY_NUSKU = outage.ALL
+ONLY_NUSKU_ALONE = lifetimes.ALONE
 
 
 def title(scenario):
@@ -47,11 +49,14 @@ def main(binary, scratch):
             mongod = stack.enter_context(running(Mongod, scratch)) if binary == "zaqar" else None
             troupe = Troupe(binary, scratch, keystone, mongod)
             stage = Stage(check, keystone, People(keystone), troupe, scratch)
+            on_a_server, alone = ON_A_SERVER, ALONE
+            if not troupe.is_zaqar:
+                on_a_server, alone = on_a_server + ONLY_NUSKU, alone + ONLY_NUSKU_ALONE
             with troupe.server() as server:
-                for scenario in ON_A_SERVER + ([] if troupe.is_zaqar else outage.ALL):
+                for scenario in on_a_server:
                     with check.part(title(scenario)):
                         scenario(stage, server)
-            for scenario in ALONE:
+            for scenario in alone:
                 with check.part(title(scenario)):
                     scenario(stage)
             commands.run(check, stage)
