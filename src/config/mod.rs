@@ -5,7 +5,9 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+pub mod import;
 mod load;
+mod policy;
 mod pooling;
 mod redact;
 mod validate;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use policy::PolicySettings;
 pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 
@@ -34,6 +37,8 @@ pub struct Settings {
     pub transport: Limits,
     /// Who is believed to be who.
     pub auth: AuthSettings,
+    /// Who may do what.
+    pub policy: PolicySettings,
     /// Pre-signed URLs.
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, pooling, shown_uri,
+    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, policy, pooling,
+    shown_uri,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -38,6 +39,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_lives(&settings.transport)?;
     check_sizes(&settings.transport)?;
     auth::check(&settings.auth)?;
+    policy::check(&settings.policy)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     check_http(&settings.http)?;
     check_storage_uri(&settings.storage.uri)?;

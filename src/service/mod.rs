@@ -17,6 +17,7 @@ pub mod iso8601;
 mod messages;
 mod metadata;
 mod placement;
+pub mod policy;
 mod pools;
 pub mod python;
 mod queue_locks;
@@ -31,6 +32,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::placement::Placements;
+use self::policy::PolicyBook;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
@@ -54,10 +56,12 @@ pub struct Service {
     signing_key: Option<String>,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
+    policy: Arc<PolicyBook>,
 }
 
 impl Service {
-    /// A service over `storage`, with the rules of `settings`.
+    /// A service over `storage`, with the limits of `settings` and the built-in
+    /// policy.
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         Self {
@@ -67,7 +71,14 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             placements: None,
+            policy: Arc::new(PolicyBook::built_in()),
         }
+    }
+
+    /// The same service under another policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
+        Self { policy, ..self }
     }
 
     /// The same, with messages in the pools of `router`, which must be the data

@@ -17,6 +17,7 @@ use nusku::clock::Clock;
 use nusku::config::{Settings, Sources};
 use nusku::model::Timestamp;
 use nusku::service::Service;
+use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::transport::auth::Authenticator;
@@ -37,6 +38,8 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
+    /// What the test may change, where it built the service itself.
+    policy: Option<Arc<PolicyBook>>,
     stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
     _dir: Option<tempfile::TempDir>,
@@ -57,6 +60,11 @@ impl TestApp {
         Self::over(storage, &settings, dir)
     }
 
+    /// A server over that store, with some settings changed.
+    pub fn on(storage: Storage, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(storage, &settings(change), tempfile::tempdir().unwrap())
+    }
+
     /// A server whose store cannot answer.
     pub fn broken() -> Self {
         Self::over(
@@ -68,7 +76,9 @@ impl TestApp {
 
     fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage, clock.clone(), settings));
+        let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
+        let service = Service::new(storage, clock.clone(), settings);
+        let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
@@ -86,7 +96,14 @@ impl TestApp {
         let handle: ServerHandle = receive.recv().unwrap();
         // Told without waiting for an answer: there is no runtime here.
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
-        Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: Some(dir) }
+        Self {
+            address,
+            clock,
+            policy: Some(policy),
+            stop: Some(stop),
+            thread: Some(thread),
+            _dir: Some(dir),
+        }
     }
 
     /// A server with all that belongs to one, as the program starts it. Where its
@@ -112,12 +129,17 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
-        Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: None }
+        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), _dir: None }
     }
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Has the policy read again, as the server does when its files change.
+    pub fn reload_policy(&self) {
+        self.policy.as_ref().unwrap().reload();
     }
 
     /// Where the server listens.
