@@ -32,6 +32,8 @@ unreliable = true
 auth_strategy =
 [profiler]
 enabled = false
+[transport]
+message_encryption_key = blue-lantern
 [drivers]
 message_store = {driver}
 management_store = mongodb
@@ -194,6 +196,8 @@ class Nusku(Server):
              f"mongodb://{mongod.address}/?replicaSet=interop"],
             NUSKU_STORAGE__MONGODB__DRIVER=driver,
             NUSKU_STORAGE__MONGODB__DATABASE=database,
+            NUSKU_ENCRYPTION__KEYS="interop:no-secret-but-as-long-as-a-secret-must-be",
+            NUSKU_ENCRYPTION__ZAQAR_KEY="blue-lantern",
             NUSKU_LOG__REQUESTS="false",
         )
         try:
