@@ -163,6 +163,7 @@ fn variables_of_the_tests_are_no_settings() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table with a line for each setting")]
 fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
     for (text, key, expected) in [
         ("[http]\nport = \"x\"", "http.port is \"x\"", "an integer from 0 to 65535"),

@@ -1,5 +1,5 @@
-//! Queues in several stores: two real MongoDBs and an embedded one, behind
-//! servers whose own store is an embedded one or a third MongoDB.
+//! Queues in several stores: two real databases and an embedded one, behind
+//! servers whose own store is an embedded one or a third database.
 
 mod down;
 mod places;
