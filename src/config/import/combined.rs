@@ -41,7 +41,7 @@ pub(super) fn prepare(ini: &mut Ini) {
 /// Carries over what several options decide about. `directory` is that of the
 /// configuration, in which Zaqar looks for policies.
 pub(super) fn carry(reader: &Reader, directory: &Path, import: &mut Import) {
-    for step in [front_end, authentication, log, stores] {
+    for step in [front_end, authentication, log, encryption, stores] {
         if let Err(finding) = step(reader, import) {
             import.findings.push(finding);
         }
@@ -64,7 +64,7 @@ fn authentication(reader: &Reader, import: &mut Import) -> Result<()> {
     match reader.value("DEFAULT", "auth_strategy")?.unwrap_or_default().as_str() {
         "" => return Ok(()),
         "keystone" => {
-            import.set("auth.strategy", "keystone", reader.place("DEFAULT", "auth_strategy"))
+            import.set("auth.strategy", "keystone", reader.place("DEFAULT", "auth_strategy"));
         }
         _ => {
             let note = "Zaqar knows no strategy but keystone, and nusku none by that name";
@@ -94,6 +94,16 @@ fn log(reader: &Reader, import: &mut Import) -> Result<()> {
             Some(false) => {}
             None => return Err(reader.unreadable("DEFAULT", name, "a boolean")),
         }
+    }
+    Ok(())
+}
+
+/// Zaqar's key serves to read only.
+fn encryption(reader: &Reader, import: &mut Import) -> Result<()> {
+    let (section, name) = ("transport", "message_encryption_key");
+    if reader.value(section, name)?.is_some_and(|key| key != "AES256") {
+        let note = "it opens what Zaqar encrypted; to encrypt anew, set encryption.keys";
+        import.findings.push(reader.finding(section, name, Judgement::Lost, note));
     }
     Ok(())
 }

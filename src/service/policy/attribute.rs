@@ -3,7 +3,7 @@
 //! The names are those under which Zaqar hands its caller to oslo.policy, of
 //! all its releases. None of them has parts, so no dotted name is ever known.
 
-use crate::model::Identity;
+use crate::model::{Identity, ProjectId};
 
 /// Something known about the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Attribute {
         match self {
             User(_) => is(caller.user_id.as_deref()),
             UserDomain(_) => is(caller.user_domain_id.as_deref()),
-            Project(_) => is(caller.project_id.as_ref().map(|project| project.as_str())),
+            Project(_) => is(caller.project_id.as_ref().map(ProjectId::as_str)),
             ProjectDomain(_) => is(caller.project_domain_id.as_deref()),
             Domain(_) => is(caller.domain_id.as_deref()),
             SystemScope => is(caller.system_scope.as_deref()),

@@ -50,16 +50,16 @@ pub(super) enum Left {
 impl<R> Check<R> {
     /// The same check with other names for rules. A name that means nothing
     /// makes the check fail.
-    pub(super) fn link<S>(self, rule: &mut impl FnMut(R) -> Option<S>) -> Check<S> {
+    pub(super) fn link<S>(self, find: &mut impl FnMut(R) -> Option<S>) -> Check<S> {
         match self {
             Self::Always => Check::Always,
             Self::Never => Check::Never,
             Self::Role(role) => Check::Role(role),
-            Self::Rule(name) => rule(name).map_or(Check::Never, Check::Rule),
+            Self::Rule(name) => find(name).map_or(Check::Never, Check::Rule),
             Self::Matches(left, right) => Check::Matches(left, right),
-            Self::Not(check) => Check::Not(Box::new(check.link(rule))),
-            Self::All(checks) => Check::All(link_all(checks, rule)),
-            Self::Any(checks) => Check::Any(link_all(checks, rule)),
+            Self::Not(check) => Check::Not(Box::new(check.link(find))),
+            Self::All(checks) => Check::All(link_all(checks, find)),
+            Self::Any(checks) => Check::Any(link_all(checks, find)),
         }
     }
 
@@ -69,15 +69,17 @@ impl<R> Check<R> {
         match self {
             Self::Not(check) => check.walk(look),
             Self::All(checks) | Self::Any(checks) => {
-                checks.iter().for_each(|check| check.walk(look));
+                for check in checks {
+                    check.walk(look);
+                }
             }
             _ => {}
         }
     }
 }
 
-fn link_all<R, S>(checks: Vec<Check<R>>, rule: &mut impl FnMut(R) -> Option<S>) -> Vec<Check<S>> {
-    checks.into_iter().map(|check| check.link(rule)).collect()
+fn link_all<R, S>(checks: Vec<Check<R>>, find: &mut impl FnMut(R) -> Option<S>) -> Vec<Check<S>> {
+    checks.into_iter().map(|check| check.link(find)).collect()
 }
 
 impl fmt::Display for Left {

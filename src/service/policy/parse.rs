@@ -177,7 +177,7 @@ fn number(text: &str) -> Option<String> {
         None => is_number(digits),
         Some((whole, fraction)) => {
             let short = fraction == "0" || !fraction.ends_with('0');
-            let plain = fraction.len() <= 4 && whole.len() <= 9 && fraction.len() > 0;
+            let plain = fraction.len() <= 4 && whole.len() <= 9 && !fraction.is_empty();
             is_number(whole) && plain && short && fraction.bytes().all(|c| c.is_ascii_digit())
         }
     };

@@ -62,12 +62,11 @@ pub(super) fn compile(
     for (file, rule) in files.iter().flat_map(|file| file.rules.iter().map(move |it| (file, it))) {
         let origin = Origin { path: file.path.clone(), line: rule.line };
         let rule = read(&rule.name, rule.text.clone(), Some(origin))?;
-        match by_name.get(&rule.name) {
-            Some(index) => rules[*index] = rule,
-            None => {
-                by_name.insert(rule.name.clone(), rules.len());
-                rules.push(rule);
-            }
+        if let Some(index) = by_name.get(&rule.name) {
+            rules[*index] = rule;
+        } else {
+            by_name.insert(rule.name.clone(), rules.len());
+            rules.push(rule);
         }
     }
     let warnings = warnings(&rules, &by_name, default_rule, actions.len());

@@ -73,8 +73,11 @@ pub(super) fn find(section: &str, name: &str) -> Option<&'static Row> {
     all().find(|(of, row)| *of == section && row.name == name).map(|(_, row)| row)
 }
 
+/// An option: its section and its name.
+type Named = (&'static str, &'static str);
+
 /// Names that options had in earlier releases, and the ones they have now.
-pub(super) const RENAMED: &[((&str, &str), (&str, &str))] = &[
+pub(super) const RENAMED: &[(Named, Named)] = &[
     (("DEFAULT", "sharding"), ("DEFAULT", "pooling")),
     (("DEFAULT", "logfile"), ("DEFAULT", "log_file")),
     (("DEFAULT", "logdir"), ("DEFAULT", "log_dir")),
