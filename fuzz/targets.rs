@@ -14,7 +14,7 @@ use nusku::model::{
     ClaimId, ClientId, Identity, Marker, MessageId, ProjectId, QueueName, TextFault, Timestamp,
 };
 use nusku::service::policy::{Policy, RuleFile, Target as Object, read as read_policy};
-use nusku::service::{Service, SignedUrl, iso8601};
+use nusku::service::{Service, SignedUrl, fuzzing as service, iso8601};
 use nusku::storage::Storage;
 use nusku::storage::discard::DiscardDriver;
 use nusku::storage::mongodb::fuzzing as mongodb;
@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -43,6 +43,8 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("policy", policy),
     ("signed_url", signed_url),
     ("zaqar_conf", zaqar_conf),
+    ("pickle", pickle),
+    ("sealed", sealed),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -314,4 +316,21 @@ pub fn zaqar_conf(input: &[u8]) {
         Settings::parse("the result", &toml).expect("settings");
     }
     let _ = (import.to_toml(false), import.report());
+}
+
+/// What Zaqar encrypted is JSON, however odd, or is refused; a string of its own
+/// is never taken for a program.
+pub fn pickle(input: &[u8]) {
+    let Some(body) = service::zaqar_body(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+    if let Ok(text) = std::str::from_utf8(input) {
+        let same: String = serde_json::from_slice(body.as_bytes()).expect("a string");
+        assert_eq!(same, text);
+    }
+}
+
+/// Nothing but what was sealed opens, and then it is JSON.
+pub fn sealed(input: &[u8]) {
+    let Some(body) = service::open(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
 }

@@ -27,7 +27,7 @@ use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc};
 use crate::transport::auth::{self, Authenticator};
-use crate::transport::http;
+use crate::transport::http::{self, Certificate, TlsError};
 
 /// How soon a changed file is noticed, at the latest.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,6 +65,9 @@ pub enum StartError {
     /// Nobody could tell who is calling.
     #[error(transparent)]
     Auth(#[from] auth::SetupError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -103,6 +106,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let authenticator = authenticator.map(Arc::new);
     let policy_files = Files::look(settings.policy.watched_files());
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
+    let tls_files = Files::look(settings.http.tls.files());
+    let certificate = Certificate::load(&settings.http.tls)?;
     let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
@@ -111,7 +116,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         service = service.with_pools(router);
     }
     let service = Arc::new(service);
-    let server = match http::serve(service, authenticator.clone(), settings, listener) {
+    let server =
+        http::serve(service, authenticator.clone(), settings, listener, certificate.as_ref());
+    let server = match server {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -123,6 +130,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     watches.extend(authenticator.map(|authenticator| {
         watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
     }));
+    watches.extend(certificate.map(|certificate| renew(certificate, tls_files)));
     Ok(Running {
         address,
         http: server.handle(),
@@ -189,6 +197,14 @@ pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartErr
 pub fn policy(settings: &PolicySettings) -> Result<(String, Vec<String>), PolicyError> {
     let policy = policy::load(settings)?;
     Ok((policy.to_string(), policy.warnings().to_vec()))
+}
+
+/// Reads the certificate anew whenever its files change.
+fn renew(certificate: Arc<Certificate>, files: Files) -> Task {
+    watch::start(files, WATCH_INTERVAL, move || match certificate.reload() {
+        Ok(()) => tracing::info!("the certificate was read anew"),
+        Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+    })
 }
 
 /// Headers that anybody can set are no proof of anything.

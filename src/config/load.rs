@@ -10,7 +10,7 @@ use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{DEFAULTS, SECRETS, Settings, validate};
+use super::{DEFAULTS, Settings, is_secret, validate};
 
 /// What the name of every environment variable that sets something begins with.
 const PREFIX: &str = "NUSKU_";
@@ -298,11 +298,6 @@ fn bad_value(error: &figment::Error) -> ConfigError {
 
 fn place_of(metadata: &Metadata) -> String {
     format!("from {}", metadata.name)
-}
-
-/// Whether the setting is never printed unless somebody asks for it.
-pub(super) fn is_secret(key: &str) -> bool {
-    SECRETS.contains(&key)
 }
 
 fn shown(key: &str, found: String) -> String {

@@ -11,6 +11,8 @@ mod claims;
 pub mod error;
 mod field;
 mod flavors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hex;
 pub mod iso8601;
@@ -39,6 +41,8 @@ use crate::model::Timestamp;
 use crate::storage::Storage;
 use crate::storage::pooling::PoolRouter;
 
+use self::sealing::Keyring;
+
 pub use error::{Error, Result};
 pub use field::Field;
 pub use flavors::FlavorView;
@@ -54,6 +58,7 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
     policy: Arc<PolicyBook>,
@@ -70,6 +75,7 @@ impl Service {
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),
         }

@@ -15,6 +15,7 @@ mod config;
 mod contract;
 mod crash;
 mod dice;
+mod edges;
 mod failover;
 mod fuzz;
 mod hostile;

@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::options::{self, Fate};
 use super::{Carried, Finding, Import, Judgement};
-use crate::config::load::is_secret;
+use crate::config::is_secret;
 use crate::config::{ConfigError, shown_uri};
 
 impl Import {

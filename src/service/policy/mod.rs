@@ -14,6 +14,8 @@ mod book;
 mod check;
 mod file;
 mod parse;
+#[cfg(test)]
+mod property;
 mod rules;
 mod template;
 #[cfg(test)]

@@ -36,11 +36,22 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("health:get", "GET", "/v2/health"),
 ];
 
+/// The same of those that are served with pools only.
+const OF_POOLS: &[(&str, &str, &str)] = &[
+    ("pools:get_all", "GET", "/v2/pools"),
+    ("pools:create", "PUT", "/v2/pools/p"),
+    ("pools:get", "GET", "/v2/pools/p"),
+    ("pools:update", "PATCH", "/v2/pools/p"),
+    ("pools:delete", "DELETE", "/v2/pools/p"),
+    ("flavors:get_all", "GET", "/v2/flavors"),
+    ("flavors:create", "PUT", "/v2/flavors/f"),
+    ("flavors:get", "GET", "/v2/flavors/f"),
+    ("flavors:update", "PATCH", "/v2/flavors/f"),
+    ("flavors:delete", "DELETE", "/v2/flavors/f"),
+];
+
 /// What no rule is about.
 const FREE: &[(&str, &str)] = &[("GET", "/v2/"), ("GET", "/")];
-
-/// Rules whose endpoints are not served without pools.
-const WITH_POOLS: &[(&str, &str)] = &[("pools:", "/v2/pools"), ("flavors:", "/v2/flavors")];
 
 fn app(directory: &tempfile::TempDir, rules: &str) -> TestApp {
     let path = directory.path().join("policy.yaml");
@@ -56,6 +67,23 @@ fn request(app: &TestApp, method: &str, path: &str) -> Request {
     if matches!(method, "POST" | "PUT" | "PATCH") { request.body("{ not JSON") } else { request }
 }
 
+/// Sends a request to each of `endpoints`, of which only those of one rule are
+/// to be refused.
+fn only_forbids(app: &TestApp, forbidden: &str, endpoints: &[(&str, &str, &str)]) {
+    for (rule, method, path) in endpoints {
+        let request = request(app, method, path);
+        if *rule != forbidden {
+            let answer = request.expect_any();
+            assert_ne!(answer.status, 403, "{forbidden}: {method} {path}: {}", answer.text());
+        } else if *method == "HEAD" {
+            request.expect(403);
+        } else {
+            let description = "You are not authorized to complete this action.";
+            request.refused(403, "Not authorized", description);
+        }
+    }
+}
+
 #[test]
 fn a_rule_forbids_its_endpoints_and_no_others() {
     let directory = tempfile::tempdir().unwrap();
@@ -66,18 +94,7 @@ fn a_rule_forbids_its_endpoints_and_no_others() {
         let text = format!("\"{forbidden}\": \"!\"");
         fs::write(directory.path().join("policy.yaml"), text).unwrap();
         app.reload_policy();
-        for (rule, method, path) in ENDPOINTS {
-            let request = request(&app, method, path);
-            if *rule != forbidden {
-                let answer = request.expect_any();
-                assert_ne!(answer.status, 403, "{forbidden}: {method} {path}: {}", answer.text());
-            } else if *method == "HEAD" {
-                request.expect(403);
-            } else {
-                let description = "You are not authorized to complete this action.";
-                request.refused(403, "Not authorized", description);
-            }
-        }
+        only_forbids(&app, forbidden, ENDPOINTS);
         for (method, path) in FREE {
             assert_ne!(request(&app, method, path).expect_any().status, 403);
         }
@@ -85,15 +102,39 @@ fn a_rule_forbids_its_endpoints_and_no_others() {
 }
 
 #[test]
-fn every_action_has_its_endpoint() {
-    let app = TestApp::with(|settings| settings.admin_mode = true);
-    for (_, path) in WITH_POOLS {
-        app.get(path).header("X-Roles", "admin").expect(404);
+fn a_rule_of_pools_forbids_its_endpoint_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    for (forbidden, ..) in OF_POOLS {
+        fs::write(&path, format!("\"{forbidden}\": \"!\"")).unwrap();
+        let app = TestApp::whole(|settings| {
+            settings.admin_mode = true;
+            settings.pooling.enabled = true;
+            settings.policy.file = Some(path.display().to_string());
+            settings.storage.uri = format!("embedded:{}", directory.path().display());
+        });
+        only_forbids(&app, forbidden, OF_POOLS);
     }
-    let tried: BTreeSet<_> = ENDPOINTS.iter().map(|(rule, ..)| *rule).collect();
-    let all = actions::ALL.iter().map(|action| action.name);
-    let served = |name: &&str| !WITH_POOLS.iter().any(|(prefix, _)| name.starts_with(prefix));
-    assert_eq!(tried, all.filter(served).collect());
+}
+
+#[test]
+fn every_action_has_its_endpoint() {
+    let tried: BTreeSet<_> = ENDPOINTS.iter().chain(OF_POOLS).map(|(rule, ..)| *rule).collect();
+    assert_eq!(tried, actions::ALL.iter().map(|action| action.name).collect());
+}
+
+#[test]
+fn the_reference_names_every_rule() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/api-ref/policy.md");
+    let page = fs::read_to_string(page).unwrap();
+    for action in actions::ALL {
+        let default = match action.default {
+            "" => String::new(),
+            check => format!(" `{check}`"),
+        };
+        let row = format!("| `{}` |{default} |", action.name);
+        assert!(page.contains(&row), "{row}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod mongod;
 pub mod peers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -42,7 +43,8 @@ pub struct TestApp {
     policy: Option<Arc<PolicyBook>>,
     stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    _dir: Option<tempfile::TempDir>,
+    /// The store and where it lies, if the test made it.
+    store: Option<(Storage, Arc<tempfile::TempDir>)>,
 }
 
 impl TestApp {
@@ -57,12 +59,23 @@ impl TestApp {
         let settings = settings(change);
         let driver = EmbeddedDriver::open(dir.path(), &settings.storage.embedded).unwrap();
         let storage = Storage { control: driver.clone(), data: driver };
-        Self::over(storage, &settings, dir)
+        Self::over(storage, &settings, Arc::new(dir))
+    }
+
+    /// Another server over the same store, with other settings.
+    pub fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let (storage, dir) = self.store.as_ref().unwrap();
+        Self::over(storage.clone(), &settings(change), Arc::clone(dir))
+    }
+
+    /// Where the store is.
+    pub fn directory(&self) -> &Path {
+        self.store.as_ref().unwrap().1.path()
     }
 
     /// A server over that store, with some settings changed.
     pub fn on(storage: Storage, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::over(storage, &settings(change), tempfile::tempdir().unwrap())
+        Self::over(storage, &settings(change), Arc::new(tempfile::tempdir().unwrap()))
     }
 
     /// A server whose store cannot answer.
@@ -70,14 +83,14 @@ impl TestApp {
         Self::over(
             broken::storage(),
             &settings(|s| s.admin_mode = true),
-            tempfile::tempdir().unwrap(),
+            Arc::new(tempfile::tempdir().unwrap()),
         )
     }
 
-    fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
+    fn over(storage: Storage, settings: &Settings, dir: Arc<tempfile::TempDir>) -> Self {
         let clock = Clock::manual(START);
         let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
-        let service = Service::new(storage, clock.clone(), settings);
+        let service = Service::new(storage.clone(), clock.clone(), settings);
         let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -88,7 +101,8 @@ impl TestApp {
                 let runtime = tokio::runtime::Handle::current();
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
-                let server = http::serve(service, authenticator, &settings, listener).unwrap();
+                let server =
+                    http::serve(service, authenticator, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
@@ -102,7 +116,7 @@ impl TestApp {
             policy: Some(policy),
             stop: Some(stop),
             thread: Some(thread),
-            _dir: Some(dir),
+            store: Some((storage, dir)),
         }
     }
 
@@ -129,7 +143,7 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
-        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), _dir: None }
+        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), store: None }
     }
 
     /// Lets time pass.
