@@ -1,5 +1,7 @@
 //! What a project does in this test, and what it gets to see of it.
 
+#![allow(clippy::needless_pass_by_value, reason = "a step writes a document where it is used")]
+
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Request, TestApp};
@@ -170,11 +172,8 @@ impl<'a> Life<'a> {
         let page = self.ask("GET", "/v2/queues/jobs/messages?echo=true&limit=2", None).json();
         let next = page["links"][0]["href"].as_str().unwrap().to_owned();
         self.ask("GET", &next, None);
-        self.marker = next
-            .split(['?', '&'])
-            .find_map(|part| part.strip_prefix("marker="))
-            .unwrap()
-            .to_owned();
+        let marker = next.split(['?', '&']).find_map(|part| part.strip_prefix("marker="));
+        marker.unwrap().clone_into(&mut self.marker);
         let ids = self.messages[..3].join(",");
         self.ask("GET", &format!("/v2/queues/jobs/messages?ids={ids}"), None);
         let one = self.messages[0].clone();
@@ -187,7 +186,7 @@ impl<'a> Life<'a> {
         let terms = json!({ "ttl": 100, "grace": 60 });
         let answer = self.ask("POST", "/v2/queues/jobs/claims?limit=2", Some(terms));
         let location = answer.header("location").unwrap();
-        self.claim = location.rsplit('/').next().unwrap().to_owned();
+        location.rsplit('/').next().unwrap().clone_into(&mut self.claim);
         self.ask("GET", "/v2/queues/jobs/messages?echo=true&include_claimed=true", None);
         self.ask("GET", "/v2/queues/jobs/stats", None);
     }
