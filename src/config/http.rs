@@ -1,7 +1,7 @@
 //! `[http]`: where the HTTP front end listens, and what it puts up with.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -120,15 +120,13 @@ fn check_tls(tls: &TlsSettings) -> Check {
     let of = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     check_text("http.tls.certificate", of(certificate).as_deref())?;
     check_text("http.tls.key", of(key).as_deref())?;
+    let alone = |name, path: &Path, other| {
+        let expected = format!("a file named together with {other}, which is unset");
+        Err(fault(name, format!("{:?}", path.display().to_string()), expected))
+    };
     match (certificate, key) {
-        (Some(_), None) => {
-            Err(fault("http.tls.key", "unset", "the file of the key of http.tls.certificate"))
-        }
-        (None, Some(_)) => Err(fault(
-            "http.tls.certificate",
-            "unset",
-            "the file of the certificate of http.tls.key",
-        )),
+        (Some(path), None) => alone("http.tls.certificate", path, "http.tls.key"),
+        (None, Some(path)) => alone("http.tls.key", path, "http.tls.certificate"),
         _ => Ok(()),
     }
 }

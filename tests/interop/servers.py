@@ -159,13 +159,13 @@ class Zaqar(Server):
 
     kind = "zaqar"
 
-    def __init__(self, name, scratch, mongod, driver, database):
+    def __init__(self, name, scratch, mongod, driver, database, more_settings=""):
         super().__init__(name, scratch)
         uri = f"mongodb://{mongod.address}/?w=majority&journal=true"
         home = scratch / f"{name}-home"
         (home / ".zaqar").mkdir(parents=True)
         settings = ZAQAR_SETTINGS.format(driver=driver, uri=uri, database=database)
-        (home / ".zaqar/zaqar.conf").write_text(settings)
+        (home / ".zaqar/zaqar.conf").write_text(settings + more_settings)
         self.spawn(
             [
                 place("NUSKU_TEST_ZAQAR") / "bin/gunicorn", "--bind", "127.0.0.1:0",

@@ -202,8 +202,16 @@ fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
         ("[http]\nhead_timeout = 0", "http.head_timeout is 0", "from 1 to 3600"),
         ("[http]\ntrusted_proxies = [\"::1\", \"lan\"]", "is \"lan\"", "10.0.0.0/8"),
         ("[http]\nforwarded_header = \"Via\"", "is \"Via\"", "X-Forwarded-For or Forwarded"),
-        ("[http.tls]\nkey = \"a\"", "http.tls.certificate is unset", "of http.tls.key"),
-        ("[http.tls]\ncertificate = \"a\"", "http.tls.key is unset", "of http.tls.certificate"),
+        (
+            "[http.tls]\nkey = \"a\"",
+            "http.tls.key is \"a\"",
+            "http.tls.certificate, which is unset",
+        ),
+        (
+            "[http.tls]\ncertificate = \"a\"",
+            "http.tls.certificate is \"a\"",
+            "http.tls.key, which is unset",
+        ),
         ("[cors]\nallowed_origin = [\"a.net\"]", "cors.allowed_origin is \"a.net\"", "https://"),
         ("[cors]\nallow_headers = [\"\"]", "cors.allow_headers is \"\"", "HTTP methods or headers"),
         ("[encryption]\nkeys = [\"sesame\"]", "encryption.keys", "ID:SECRET"),
@@ -290,7 +298,7 @@ fn secrets_are_shown_only_when_asked_for() {
 #[test]
 fn keys_of_bodies_are_no_less_secret() {
     let (new, old) =
-        ("new:open-sesame-open-sesame-open-sesame", "old:sesame-open-sesame-open-sesame");
+        ("new:open-sesame-open-sesame-open-sesame", "old:shut-sesame-shut-sesame-shut-sesame");
     let settings = load_environment(&[
         ("NUSKU_ENCRYPTION__KEYS", &format!("{new}, {old}")),
         ("NUSKU_ENCRYPTION__ZAQAR_KEY", "sesame"),
