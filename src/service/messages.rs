@@ -242,7 +242,7 @@ impl Service {
         self.open(queue, found.ok_or_else(missing)?)
     }
 
-    /// Those of the messages that are there, each once, by ascending id;
+    /// Those of the messages that are there, each once, by ascending marker;
     /// claimed and delayed ones too.
     ///
     /// # Errors
@@ -259,10 +259,12 @@ impl Service {
             return Err(too_many_messages(max));
         }
         let known = message_ids(ids);
-        let messages = match known.as_slice() {
+        let mut messages = match known.as_slice() {
             [] => Vec::new(),
             known => self.storage.data.messages().get(queue, known, self.now()).await?,
         };
+        // Ids tell nothing of the order of posts here; Zaqar's do, and sort it.
+        messages.sort_unstable_by_key(|message| message.marker);
         if messages.is_empty() {
             return Err(Error::MessagesDoNotExist(format!(
                 "No messages with IDs: {ids} found in the queue {name} for project {project}.",

@@ -111,7 +111,8 @@ fn values_of_the_wrong_type() {
 fn encryption_is_refused_rather_than_pretended() {
     assert_eq!(
         check(json!({"_enable_encrypt_messages": true})),
-        Err("_enable_encrypt_messages is not available: this server has no message encryption."
+        Err("_enable_encrypt_messages is not available: this server has no key in its setting \
+             encryption.keys."
             .to_owned())
     );
 }
