@@ -1,6 +1,8 @@
 //! Queues in several stores: two real databases and an embedded one, behind
 //! servers whose own store is an embedded one or a third database.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
+
 mod down;
 mod places;
 mod races;
