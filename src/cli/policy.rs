@@ -26,7 +26,7 @@ pub(super) enum PolicyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct SettingsFile {
-    /// A TOML file with settings, for its section [policy]
+    /// A TOML file with settings, for its section `policy`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
