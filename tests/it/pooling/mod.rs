@@ -39,7 +39,7 @@ impl Site {
         Server(TestApp::whole(|settings| {
             settings.admin_mode = true;
             settings.pooling.enabled = true;
-            settings.pooling.probe_timeout = 20;
+            settings.pooling.probe_timeout = 60;
             settings.storage.mongodb.max_wait = 2;
             settings.storage.uri = match &self.management {
                 Some(databases) => databases.uri.clone(),
