@@ -6,6 +6,7 @@
 
 mod load;
 mod redact;
+mod subscriber;
 mod validate;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flag, Sources};
 pub use redact::shown_uri;
+pub use subscriber::SubscriberType;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -77,10 +79,16 @@ pub struct Limits {
     pub default_claim_ttl: u32,
     /// Grace of a claim that names none, in seconds.
     pub default_claim_grace: u32,
+    /// Life of a subscription that names none, in seconds.
+    pub default_subscription_ttl: u32,
+    /// Who can subscribe.
+    pub subscriber_types: Vec<SubscriberType>,
     /// Most queues in a page.
     pub max_queues_per_page: u32,
     /// Most messages in a page, and ids in a bulk request.
     pub max_messages_per_page: u32,
+    /// Most subscriptions in a page.
+    pub max_subscriptions_per_page: u32,
     /// Most messages in a claim or a pop.
     pub max_messages_per_claim_or_pop: u32,
     /// Largest body of a queue's creation or update, in bytes.

@@ -20,6 +20,7 @@ mod queues;
 mod retry_policy;
 mod sealing;
 mod share;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 

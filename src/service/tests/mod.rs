@@ -10,3 +10,4 @@ mod messages;
 mod metadata;
 mod queues;
 mod share;
+mod subscriptions;

@@ -23,6 +23,7 @@ mod schema;
 mod settle;
 mod shrink;
 mod slip;
+mod subscriptions;
 mod tx;
 mod writer;
 
@@ -49,7 +50,7 @@ use crate::config::EmbeddedSettings;
 use crate::model::Timestamp;
 use crate::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    Result, SubscriptionController, Volume,
 };
 
 /// Messages collected in one commit.
@@ -193,6 +194,10 @@ impl DataDriver for EmbeddedDriver {
         self
     }
 
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         self.read(|conn| conn.query_row("SELECT 1", [], |_| Ok(()))).await
     }
@@ -206,7 +211,9 @@ impl DataDriver for EmbeddedDriver {
             }
             let swept = queues::sweep(tx, GC_SLICE)?;
             let messages = collected.messages + swept.messages;
-            let more = swept.more || shrink::give_back(tx.conn)?;
+            let more = swept.more
+                || subscriptions::collect(tx, now, GC_SLICE)?
+                || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })
         .await

@@ -24,6 +24,7 @@
 //!   thousand posts with one ttl cost one row, not a thousand.
 //! * `queue`: the records, by a number that is never used twice. Deleting a
 //!   queue moves its number to `dropped`; the collector sweeps its messages.
+//! * `subscription`: by the name of the queue, which need not exist.
 //! * `sequence`: the next number nobody has used, one row. Reserved in blocks,
 //!   as the runs of `expiry` are, so that most commits touch neither.
 //!
@@ -63,7 +64,7 @@ const SLIP_COLUMNS: &str = "\
     claim INTEGER, PRIMARY KEY (queue, marker)";
 
 /// The steps from an empty file to the present layout.
-const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] = &[first_layout];
+const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] = &[first_layout, subscriptions];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -86,6 +87,19 @@ fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
          CREATE TABLE sequence (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL,
              salt INTEGER NOT NULL);
          INSERT INTO sequence SELECT 1, 1, random();",
+    )
+}
+
+/// Whom to tell of the messages of a queue. The second index is the order of a
+/// listing, as the number of the row is its last column.
+fn subscriptions(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE subscription (number INTEGER PRIMARY KEY, project TEXT NOT NULL,
+             queue TEXT NOT NULL, subscriber TEXT NOT NULL, created INTEGER NOT NULL,
+             ttl INTEGER NOT NULL, expires INTEGER NOT NULL, options TEXT NOT NULL,
+             confirmed INTEGER NOT NULL, UNIQUE (project, queue, subscriber));
+         CREATE INDEX subscription_queue ON subscription (project, queue);
+         CREATE INDEX subscription_expires ON subscription (expires);",
     )
 }
 

@@ -33,6 +33,12 @@ const fn index(name: &'static str, keys: &'static [&'static str]) -> Index {
 /// On the records of queues.
 pub const OF_QUEUES: [Index; 1] = [Index { unique: true, ..index("p_q_1", &["p_q"]) }];
 
+/// On the subscriptions.
+pub const OF_SUBSCRIPTIONS: [Index; 2] = [
+    Index { unique: true, ..index("s_1_u_1_p_1", &["s", "u", "p"]) },
+    Index { lives: Some(0), ..index("ttl", &["e"]) },
+];
+
 /// On nusku's own collection of what is left of deleted queues: a counter is
 /// remembered for 14 days, and those whose messages are not all gone are found
 /// at once.

@@ -19,8 +19,17 @@ use crate::storage;
 /// [`storage::Error::Unavailable`] for what BSON cannot hold; the checks of a
 /// request let nothing of that kind through.
 pub fn metadata_to_bson(metadata: &Metadata) -> storage::Result<Document> {
-    document(metadata.entries(), MAX_NESTING)
-        .map_err(|unfit| storage::Error::Unavailable(format!("the metadata is no BSON: {unfit}")))
+    object_to_bson(metadata.entries())
+}
+
+/// The BSON form of a JSON object.
+///
+/// # Errors
+///
+/// As [`metadata_to_bson`].
+pub fn object_to_bson(entries: &Map<String, Json>) -> storage::Result<Document> {
+    document(entries, MAX_NESTING)
+        .map_err(|unfit| storage::Error::Unavailable(format!("an object is no BSON: {unfit}")))
 }
 
 /// The metadata in the record of a queue.
@@ -31,10 +40,15 @@ pub fn metadata_to_bson(metadata: &Metadata) -> storage::Result<Document> {
 pub fn metadata_of(record: &RawDocument) -> Result<Metadata, Foreign> {
     match field(record, "m") {
         None | Some(Value { kind: kind::NULL, .. }) => Ok(Metadata::default()),
-        Some(value) => match json(value, MAX_NESTING) {
-            Some(Json::Object(entries)) => Ok(Metadata::new(entries)),
-            _ => Err(Foreign::new(record, "m")),
-        },
+        Some(value) => object(value).map(Metadata::new).ok_or_else(|| Foreign::new(record, "m")),
+    }
+}
+
+/// The JSON object that became this value; `None` if none did.
+pub fn object(value: Value<'_>) -> Option<Map<String, Json>> {
+    match json(value, MAX_NESTING) {
+        Some(Json::Object(entries)) => Some(entries),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
 //! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
 //!   queues, and the end of one;
+//! * `subscriptions`: the records of those;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
@@ -53,6 +54,7 @@ mod queues;
 mod removal;
 mod retire;
 mod store;
+mod subscriptions;
 mod take;
 mod topology;
 mod transaction;
@@ -72,7 +74,7 @@ use store::{QueueEntry, Store};
 
 use super::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    Result, SubscriptionController, Volume,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -173,6 +175,10 @@ impl DataDriver for MongodbDriver {
     }
 
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
 

@@ -34,6 +34,8 @@ pub struct Store {
     pub queues: Documents,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
+    /// The subscriptions to all queues.
+    pub subscriptions: Documents,
     /// The messages, by partition.
     pub partitions: Vec<Partition>,
     /// How long a request waits.
@@ -88,6 +90,9 @@ impl Store {
         Self {
             queues: records.collection("queues"),
             retired: records.collection("nusku_retired_queues"),
+            subscriptions: client
+                .database(&layout::subscription_database(&settings.database))
+                .collection("subscriptions"),
             patience: Patience::new(&settings),
             client,
             settings,

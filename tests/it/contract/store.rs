@@ -7,7 +7,10 @@ use nusku::model::{
     Body, ClaimOrder, ClientId, ListQuery, Marker, MessageId, Metadata, NewMessage, ProjectId,
     QueueKey, QueueName, Stats, StoredClaim, StoredMessage, Timestamp,
 };
-use nusku::storage::{ClaimController, DataDriver, MessageController, QueueController, Storage};
+use nusku::storage::{
+    ClaimController, DataDriver, MessageController, QueueController, Storage,
+    SubscriptionController,
+};
 use tokio::sync::Mutex;
 
 use super::Harness;
@@ -52,6 +55,10 @@ impl Store {
 
     pub fn claims(&self) -> &dyn ClaimController {
         self.storage.data.claims()
+    }
+
+    pub fn subscriptions(&self) -> &dyn SubscriptionController {
+        self.storage.data.subscriptions()
     }
 
     pub fn data(&self) -> &dyn DataDriver {

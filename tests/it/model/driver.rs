@@ -9,7 +9,7 @@ use nusku::model::{
 };
 use nusku::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    Result, SubscriptionController, Volume,
 };
 
 use super::State;
@@ -19,7 +19,7 @@ use super::State;
 pub struct ModelDriver(Mutex<State>);
 
 impl ModelDriver {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 }
@@ -34,12 +34,18 @@ impl DataDriver for ModelDriver {
         self
     }
 
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         Ok(())
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
-        Ok(self.state().collect(now))
+        let mut state = self.state();
+        state.end_subscriptions(now);
+        Ok(state.collect(now))
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

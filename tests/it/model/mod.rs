@@ -6,6 +6,7 @@
 //! way, never the fastest.
 
 mod driver;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +28,9 @@ struct State {
     last_markers: BTreeMap<QueueKey, u64>,
     /// The marker of each message that was ever in a queue.
     places: BTreeMap<(QueueKey, MessageId), u64>,
-    /// Messages and claims made so far; numbers their ids.
+    /// In the order in which they were made.
+    subscriptions: Vec<subscriptions::Kept>,
+    /// Messages, claims and subscriptions made so far; numbers their ids.
     made: u64,
     /// Messages that expired and that no collection has reported yet.
     expired: u64,

@@ -10,6 +10,7 @@ mod purge;
 mod queues;
 pub(super) mod share;
 mod stats;
+mod subscriptions;
 
 use actix_web::web::ServiceConfig;
 
@@ -21,6 +22,7 @@ pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
     stats::routes(config);
     purge::routes(config);
     share::routes(config);
+    subscriptions::routes(config);
     health::routes(config, admin_mode);
     home::routes(config, admin_mode);
 }
