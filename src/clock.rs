@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::Timestamp;
 
@@ -42,6 +42,16 @@ impl Clock {
         }
     }
 
+    /// The current time in microseconds since 1970: where the markers of a queue
+    /// begin.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        match &self.0 {
+            Source::System => u64::try_from(since_epoch().as_micros()).unwrap_or(u64::MAX),
+            Source::Manual(_) => self.now().seconds().max(0).cast_unsigned() * 1_000_000,
+        }
+    }
+
     /// Moves a manual clock forward by `seconds`; a system clock takes no orders.
     pub fn advance(&self, seconds: i64) {
         if let Source::Manual(now) = &self.0 {
@@ -50,10 +60,12 @@ impl Clock {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
 fn system_seconds() -> i64 {
+    i64::try_from(since_epoch().as_secs()).unwrap_or(i64::MAX)
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
+fn since_epoch() -> Duration {
     // A machine whose clock stands before 1970 is answered with 0, not a panic.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -14,8 +14,8 @@ use super::access::actions::{
 };
 use super::check::subscription_limit;
 use super::{Error, Result, Service};
-use crate::model::{Metadata, QueueKey, Subscription, SubscriptionId};
-use crate::storage::{self, Subscribed};
+use crate::model::{Metadata, QueueKey, Subscription, SubscriptionId, Timestamp};
+use crate::storage::{self, DataDriver, Subscribed};
 
 /// What a client is told who subscribes a second time; a blank is missing, as
 /// in Zaqar. A change that would have the same effect is told so with the blank.
@@ -38,9 +38,8 @@ impl Service {
     ) -> Result<SubscriptionId> {
         let now = self.now();
         let new = Reader { limits: &self.limits, now }.new_subscription(document)?;
-        let queues = self.storage.control.queues();
-        if queues.metadata(queue).await?.is_none() {
-            queues.create(queue, &Metadata::default()).await?;
+        if self.storage.control.queues().metadata(queue).await?.is_none() {
+            self.make_queue(queue, Metadata::default()).await?;
         }
         match self.storage.data.subscriptions().create(queue, new, now).await? {
             Subscribed::New(id) => Ok(id),
@@ -144,6 +143,26 @@ impl Service {
         let Some(id) = SubscriptionId::parse(id) else { return Ok(()) };
         Ok(self.storage.data.subscriptions().delete(queue, id).await?)
     }
+}
+
+/// Makes sure that a queue has no subscriptions in a store that it is to leave:
+/// they would stay behind.
+///
+/// # Errors
+///
+/// [`Error::Conflict`].
+pub(super) async fn require_none(
+    store: &dyn DataDriver,
+    queue: &QueueKey,
+    now: Timestamp,
+) -> Result<()> {
+    if store.subscriptions().list(queue, None, 1, now).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "Queue {} has subscriptions; its _flavor can be changed only while it has none.",
+        queue.name
+    )))
 }
 
 fn parse_id(id: &str) -> Result<SubscriptionId> {

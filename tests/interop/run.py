@@ -30,12 +30,14 @@ import load
 import messages
 import queues
 import records
+import subscriptions
 from checks import Checks
 from database import SUFFIXES, Database
 from scene import Scene
 from servers import Mongod, Nusku, Zaqar, running
 
 SCENARIOS = queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL
+SCENARIOS += subscriptions.ALL
 LOAD_SECONDS = float(os.environ.get("NUSKU_INTEROP_SECONDS", "60"))
 
 

@@ -8,6 +8,8 @@ mod claims;
 mod health;
 mod messages;
 mod metadata;
+mod placement;
+mod pool_store;
 mod queues;
 mod share;
 mod subscriptions;

@@ -6,19 +6,26 @@
 //! process at a time.
 
 pub mod admin;
+mod adopt;
 mod body;
+mod catalogue;
 mod checkpointer;
 mod claims;
 mod error;
 mod expiry;
+mod flavors;
 mod header;
+mod ids;
 mod listing;
 mod lock;
+mod markers;
 mod messages;
+mod pools;
 mod queues;
 mod reader;
 mod recent;
 mod registry;
+mod resume;
 mod schema;
 mod settle;
 mod shrink;
@@ -39,6 +46,7 @@ pub use error::OpenError;
 
 use self::checkpointer::Checkpointer;
 use self::error::OpResult;
+use self::ids::Ids;
 use self::lock::DirectoryLock;
 use self::reader::Readers;
 use self::recent::RecentBodies;
@@ -47,10 +55,10 @@ use self::slip::Place;
 use self::tx::Tx;
 use self::writer::{Memory, Published, Writer};
 use crate::config::EmbeddedSettings;
-use crate::model::Timestamp;
+use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, SubscriptionController, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
 };
 
 /// Messages collected in one commit.
@@ -65,7 +73,6 @@ pub struct EmbeddedDriver {
     writer: Writer,
     readers: Readers,
     memory: Arc<Memory>,
-    salt: u64,
     checkpointer: Checkpointer,
     rest: Mutex<Option<Rest>>,
 }
@@ -102,11 +109,11 @@ impl EmbeddedDriver {
             admin::look_over(&conn, &path, steps)?;
         }
         schema::prepare(&mut conn, settings.writer_cache_mib)?;
-        let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
+        let ids = Ids::load(&conn)?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
         let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
-        let memory = Arc::new(Memory { registry: Registry::default(), recent });
+        let memory = Arc::new(Memory { registry: Registry::default(), recent, ids });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -130,14 +137,9 @@ impl EmbeddedDriver {
             writer,
             readers,
             memory,
-            salt: salt.cast_unsigned(),
             checkpointer,
             rest: Mutex::new(Some(Rest { threads, _lock: lock })),
         }))
-    }
-
-    fn salt(&self) -> u64 {
-        self.salt
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T>
@@ -182,6 +184,18 @@ impl ControlDriver for EmbeddedDriver {
     fn queues(&self) -> &dyn QueueController {
         self
     }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
+        self
+    }
 }
 
 #[async_trait]
@@ -212,11 +226,22 @@ impl DataDriver for EmbeddedDriver {
             let swept = queues::sweep(tx, GC_SLICE)?;
             let messages = collected.messages + swept.messages;
             let more = swept.more
+                || markers::forget_retired(tx.conn, now, GC_SLICE)?
                 || subscriptions::collect(tx, now, GC_SLICE)?
                 || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })
         .await
+    }
+
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::adopt(tx, &queue, first_marker)).await
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::abandon(tx, &queue, only_if_empty)).await
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

@@ -1,6 +1,8 @@
 //! Subscriptions: one small table, keyed by the name of the queue and not by its
 //! number, for they outlive it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -8,31 +10,20 @@ use serde_json::{Map, Value};
 
 use super::EmbeddedDriver;
 use super::error::OpResult;
+use super::ids::Ids;
 use super::tx::Tx;
 use crate::model::{
     NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
 };
 use crate::storage::{Error, Result, Subscribed, SubscriptionController};
 
-/// The id of the subscription with that number.
-fn id_of(created: Timestamp, number: u64) -> SubscriptionId {
-    let seconds = u32::try_from(created.seconds()).unwrap_or(0);
-    SubscriptionId::from_parts(seconds, number)
-}
-
-/// The number of the subscription with that id, if there can be one.
-fn number_of(id: SubscriptionId) -> Option<u64> {
-    let (_, number) = id.parts();
-    i64::try_from(number).is_ok().then_some(number)
-}
-
 /// Reads number, created, subscriber, ttl, options and confirmed.
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Subscription> {
+fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
     let created = Timestamp::from_seconds(row.get(1)?);
     let options: Map<String, Value> = serde_json::from_str(row.get_ref(4)?.as_str()?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?;
     Ok(Subscription {
-        id: id_of(created, row.get(0)?),
+        id: ids.subscription(created, row.get(0)?),
         subscriber: row.get(2)?,
         ttl: row.get(3)?,
         created,
@@ -44,17 +35,20 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Subscription> {
 /// The live subscription with that id.
 fn find(
     conn: &Connection,
+    ids: &Ids,
     queue: &QueueKey,
     id: SubscriptionId,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Subscription>> {
-    let Some(number) = number_of(id) else { return Ok(None) };
+    let Some(number) = ids.subscription_number(id) else { return Ok(None) };
     let found = conn
         .prepare_cached(
             "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
              WHERE number = ?1 AND project = ?2 AND queue = ?3 AND expires > ?4",
         )?
-        .query_row((number, queue.project.as_str(), queue.name.as_str(), now.seconds()), from_row)
+        .query_row((number, queue.project.as_str(), queue.name.as_str(), now.seconds()), |row| {
+            from_row(row, ids)
+        })
         .optional()?;
     Ok(found.filter(|found| found.id == id))
 }
@@ -79,7 +73,7 @@ fn of_subscriber(
             "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
              WHERE project = ?1 AND queue = ?2 AND subscriber = ?3 AND expires > ?4",
         )?
-        .query_row(key, from_row)
+        .query_row(key, |row| from_row(row, tx.ids))
         .optional()
 }
 
@@ -108,7 +102,7 @@ fn create(
             now.later(new.ttl).seconds(),
             Value::Object(new.options).to_string(),
         ))?;
-    Ok(Subscribed::New(id_of(now, number)))
+    Ok(Subscribed::New(tx.ids.subscription(now, number)))
 }
 
 fn update(
@@ -118,7 +112,7 @@ fn update(
     change: SubscriptionChange,
     now: Timestamp,
 ) -> OpResult<()> {
-    let Some(found) = find(tx.conn, queue, id, now)? else {
+    let Some(found) = find(tx.conn, tx.ids, queue, id, now)? else {
         return Err(Error::SubscriptionDoesNotExist(id).into());
     };
     if let Some(subscriber) = change.subscriber.as_ref().filter(|it| **it != found.subscriber)
@@ -133,7 +127,7 @@ fn update(
              WHERE number = ?1",
         )?
         .execute((
-            number_of(id),
+            tx.ids.subscription_number(id),
             change.subscriber,
             change.ttl,
             change.ttl.map(|ttl| now.later(ttl).seconds()),
@@ -173,8 +167,8 @@ impl SubscriptionController for EmbeddedDriver {
         id: SubscriptionId,
         now: Timestamp,
     ) -> Result<Subscription> {
-        let queue = queue.clone();
-        let found = self.read(move |conn| find(conn, &queue, id, now)).await?;
+        let (queue, memory) = (queue.clone(), Arc::clone(&self.memory));
+        let found = self.read(move |conn| find(conn, &memory.ids, &queue, id, now)).await?;
         found.ok_or(Error::SubscriptionDoesNotExist(id))
     }
 
@@ -185,12 +179,12 @@ impl SubscriptionController for EmbeddedDriver {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Subscription>> {
-        let behind = match marker.map(number_of) {
+        let behind = match marker.map(|marker| self.memory.ids.subscription_number(marker)) {
             None => 0,
             Some(Some(number)) => number,
             Some(None) => return Ok(Vec::new()),
         };
-        let queue = queue.clone();
+        let (queue, memory) = (queue.clone(), Arc::clone(&self.memory));
         self.read(move |conn| {
             conn.prepare_cached(
                 "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
@@ -199,7 +193,7 @@ impl SubscriptionController for EmbeddedDriver {
             )?
             .query_map(
                 (queue.project.as_str(), queue.name.as_str(), behind, now.seconds(), limit),
-                from_row,
+                |row| from_row(row, &memory.ids),
             )?
             .collect()
         })
@@ -226,19 +220,19 @@ impl SubscriptionController for EmbeddedDriver {
     ) -> Result<()> {
         let queue = queue.clone();
         self.write(move |tx| {
-            if find(tx.conn, &queue, id, now)?.is_none() {
+            if find(tx.conn, tx.ids, &queue, id, now)?.is_none() {
                 return Err(Error::SubscriptionDoesNotExist(id).into());
             }
             tx.conn
                 .prepare_cached("UPDATE subscription SET confirmed = ?2 WHERE number = ?1")?
-                .execute((number_of(id), confirmed))?;
+                .execute((tx.ids.subscription_number(id), confirmed))?;
             Ok(())
         })
         .await
     }
 
     async fn delete(&self, queue: &QueueKey, id: SubscriptionId) -> Result<()> {
-        let Some(number) = number_of(id) else { return Ok(()) };
+        let Some(number) = self.memory.ids.subscription_number(id) else { return Ok(()) };
         let (queue, (created, _)) = (queue.clone(), id.parts());
         self.write(move |tx| {
             tx.conn

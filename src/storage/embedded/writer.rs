@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{OpError, OpResult, unavailable};
+use super::ids::Ids;
 use super::recent::RecentBodies;
 use super::registry::Registry;
 use super::schema;
@@ -33,6 +34,8 @@ pub struct Memory {
     pub registry: Registry,
     /// Bodies posted last.
     pub recent: RecentBodies,
+    /// How ids are made; never changes.
+    pub ids: Ids,
 }
 
 /// What the writer tells everybody else.
@@ -213,7 +216,7 @@ impl Loop {
 
     fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<()> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx::new(&self.conn, &mut self.state);
+        let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
         for op in group {
             op.run(&mut tx)?;
         }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
-use super::store::Store;
+use super::store::{Role, Store};
 use super::topology::{Desertion, View, is_encrypting, words};
 use super::{Engine, MongodbDriver, State};
 use crate::config::MongodbSettings;
@@ -108,6 +108,26 @@ impl MongodbDriver {
         uri: &str,
         settings: &MongodbSettings,
     ) -> std::result::Result<Arc<Self>, OpenError> {
+        Self::open_as(Role::Main, uri, settings).await
+    }
+
+    /// Opens a pool: a store of messages whose queues are known to another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub async fn open_pool(
+        uri: &str,
+        settings: &MongodbSettings,
+    ) -> std::result::Result<Arc<Self>, OpenError> {
+        Self::open_as(Role::Pool, uri, settings).await
+    }
+
+    async fn open_as(
+        role: Role,
+        uri: &str,
+        settings: &MongodbSettings,
+    ) -> std::result::Result<Arc<Self>, OpenError> {
         let target = Target::parse(uri, settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(settings.threads)
@@ -117,7 +137,7 @@ impl MongodbDriver {
             .map_err(|error| OpenError::Threads(error.to_string()))?;
         let (state, receiver) = watch::channel(State::Waiting("it is not ready yet".to_owned()));
         let (verdict, first) = oneshot::channel();
-        runtime.spawn(keep_trying(target, settings.clone(), state, verdict));
+        runtime.spawn(keep_trying(target, settings.clone(), role, state, verdict));
         // From here on, dropping the driver is what ends its threads.
         let patience = Patience::new(settings);
         let encoding = settings.body_encoding;
@@ -163,13 +183,14 @@ async fn ping(store: &Store) -> Result<()> {
 async fn keep_trying(
     target: Target,
     settings: MongodbSettings,
+    role: Role,
     state: watch::Sender<State>,
     verdict: oneshot::Sender<std::result::Result<(), OpenError>>,
 ) {
     let mut verdict = Some(verdict);
     let mut silence = Silence::new();
     loop {
-        match reach(&target, &settings).await {
+        match reach(&target, &settings, role).await {
             Ok(engine) => {
                 let layout = engine.store.layout;
                 tracing::info!(hosts = target.hosts, %layout, "MongoDB is ready");
@@ -231,11 +252,12 @@ impl Silence {
 async fn reach(
     target: &Target,
     settings: &MongodbSettings,
+    role: Role,
 ) -> std::result::Result<Arc<Engine>, Setback> {
     let Greeting { client, hello, mut view } = greet(target, settings).await?;
     // However long an index takes, but not on a server that is gone.
     let store = tokio::select! {
-        store = prepare(client, &hello, target, settings) => store?,
+        store = prepare(client, &hello, target, settings, role) => store?,
         _ = view.deserted(target) => return Err(Setback::Passing(view.report())),
     };
     Ok(Engine::start(&Handle::current(), store))

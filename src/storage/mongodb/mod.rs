@@ -5,9 +5,10 @@
 //!
 //! * `layout` and `document`: where what is and how it looks; `ids`: what an id
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
-//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
-//!   queues, and the end of one;
-//! * `subscriptions`: the records of those;
+//! * `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
+//!   end of one; `adopt`: queues that another store has placed here;
+//! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
+//! * `subscriptions`: whom to tell of messages;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
@@ -17,10 +18,12 @@
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
 //!   background; `inspect`: a look from outside.
 
+mod adopt;
 mod alone;
 mod bson_to_json;
 mod bury;
 mod candidates;
+mod catalogue;
 mod claims;
 mod command;
 mod connect;
@@ -30,6 +33,7 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+mod flavors;
 mod floors;
 pub mod fuzzing;
 mod gaps;
@@ -44,12 +48,13 @@ mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
+mod management;
 mod messages;
 mod metadata;
 mod options;
+mod pools;
 mod post;
 mod prepare;
-mod queue_cache;
 mod queues;
 mod removal;
 mod retire;
@@ -73,8 +78,8 @@ use error::unavailable;
 use store::{QueueEntry, Store};
 
 use super::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, SubscriptionController, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -196,6 +201,14 @@ impl DataDriver for MongodbDriver {
         .await
     }
 
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        self.adopt_queue(queue, first_marker).await
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        self.abandon_queue(queue, only_if_empty).await
+    }
+
     async fn volume(&self, now: Timestamp) -> Result<Volume> {
         self.run(move |engine| async move {
             let store = &engine.store;
@@ -219,6 +232,18 @@ impl DataDriver for MongodbDriver {
 
 impl ControlDriver for MongodbDriver {
     fn queues(&self) -> &dyn QueueController {
+        self
+    }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
         self
     }
 }

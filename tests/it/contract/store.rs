@@ -8,8 +8,8 @@ use nusku::model::{
     QueueKey, QueueName, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
-    ClaimController, DataDriver, MessageController, QueueController, Storage,
-    SubscriptionController,
+    CatalogueController, ClaimController, DataDriver, FlavorController, MessageController,
+    PoolController, QueueController, Storage, SubscriptionController,
 };
 use tokio::sync::Mutex;
 
@@ -47,6 +47,18 @@ impl Store {
 
     pub fn queues(&self) -> &dyn QueueController {
         self.storage.control.queues()
+    }
+
+    pub fn pools(&self) -> &dyn PoolController {
+        self.storage.control.pools()
+    }
+
+    pub fn flavors(&self) -> &dyn FlavorController {
+        self.storage.control.flavors()
+    }
+
+    pub fn catalogue(&self) -> &dyn CatalogueController {
+        self.storage.control.catalogue()
     }
 
     pub fn messages(&self) -> &dyn MessageController {

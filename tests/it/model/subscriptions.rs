@@ -51,8 +51,7 @@ impl SubscriptionController for ModelDriver {
         if let Some(kept) = state.subscribed(queue, now).find(of_subscriber) {
             return Ok(Subscribed::Existing(kept.subscription.clone()));
         }
-        let (seconds, number) = state.next_id(now);
-        let id = SubscriptionId::from_parts(seconds, number);
+        let id = SubscriptionId::from_bytes(super::next_id(now));
         let NewSubscription { subscriber, ttl, options } = new;
         let subscription =
             Subscription { id, subscriber, ttl, created: now, options, confirmed: false };

@@ -190,14 +190,14 @@ impl Look<'_> {
         let management = self.settings.queue_database();
         let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
+            (management, "pools", false, "pools: nusku uses them with pooling.enabled"),
             (
                 management,
-                "pools",
+                "catalogue",
                 true,
-                "pools: nusku keeps no messages in them and looks for none",
+                "queues that live in pools: nusku does not see what Zaqar put there",
             ),
-            (management, "catalogue", true, "queues that live in pools"),
-            (management, "flavors", false, "flavors: nusku has no pools to choose from"),
+            (management, "flavors", false, "flavors: nusku uses them with pooling.enabled"),
             (&*topics, "topics", false, "topics: nusku has none"),
         ] {
             let documents: Documents = self.client.database(database).collection(collection);
