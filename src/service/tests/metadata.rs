@@ -8,7 +8,7 @@ use crate::service::PostSize;
 use crate::service::metadata::{QueueOptions, shown, validate};
 
 fn check(value: Value) -> Result<(), String> {
-    validate(&metadata(value), &limits())
+    validate(&metadata(value), &limits(), false)
 }
 
 fn options<T>(value: Value, read: impl FnOnce(QueueOptions<'_>) -> T) -> T {
@@ -132,10 +132,10 @@ fn the_first_fault_in_zaqars_order_is_told() {
         ("_enable_encrypt_messages", "_enable_encrypt_messages must be boolean."),
         ("_retry_policy", "retry_policy must be a dict."),
     ] {
-        assert_eq!(validate(&faults, &limits()), Err(sentence.to_owned()));
+        assert_eq!(validate(&faults, &limits(), false), Err(sentence.to_owned()));
         faults.entries_mut().remove(key);
     }
-    assert_eq!(validate(&faults, &limits()), Ok(()));
+    assert_eq!(validate(&faults, &limits(), false), Ok(()));
 }
 
 #[test]

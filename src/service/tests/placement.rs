@@ -343,4 +343,9 @@ async fn only_another_flavor_moves_a_queue() {
     world.service.update_queue(&permit("q"), vec![change]).await.unwrap();
     assert_eq!(world.pool_of(&queue("q")).as_deref(), Some("a"));
     assert_eq!(world.control.own.stored(&queue("q")), Some(json!({"team": "x"})));
+    // Its pool has got that flavor: with messages and with no other pool it may stay.
+    post(&world, "q").await.unwrap();
+    world.control.pools.lock().unwrap().get_mut(&name("a")).unwrap().weight = 0;
+    set_flavor(&world, "q", json!("bulk")).await.unwrap();
+    assert_eq!(world.pool("a").count(&queue("q")), Some(1));
 }

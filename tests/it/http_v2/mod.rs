@@ -5,6 +5,7 @@ mod claims;
 mod dead_letters;
 mod delay;
 mod down;
+mod encryption;
 mod flavors;
 mod headers;
 mod health;

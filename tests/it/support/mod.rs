@@ -9,6 +9,7 @@ pub mod mongod;
 pub mod peers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,6 +18,7 @@ use nusku::clock::Clock;
 use nusku::config::{Settings, Sources};
 use nusku::model::Timestamp;
 use nusku::service::Service;
+use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::transport::auth::Authenticator;
@@ -37,9 +39,12 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
+    /// What the test may change, where it built the service itself.
+    policy: Option<Arc<PolicyBook>>,
     stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    _dir: Option<tempfile::TempDir>,
+    /// The store and where it lies, if the test made it.
+    store: Option<(Storage, Arc<tempfile::TempDir>)>,
 }
 
 impl TestApp {
@@ -54,7 +59,23 @@ impl TestApp {
         let settings = settings(change);
         let driver = EmbeddedDriver::open(dir.path(), &settings.storage.embedded).unwrap();
         let storage = Storage { control: driver.clone(), data: driver };
-        Self::over(storage, &settings, dir)
+        Self::over(storage, &settings, Arc::new(dir))
+    }
+
+    /// Another server over the same store, with other settings.
+    pub fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let (storage, dir) = self.store.as_ref().unwrap();
+        Self::over(storage.clone(), &settings(change), Arc::clone(dir))
+    }
+
+    /// Where the store is.
+    pub fn directory(&self) -> &Path {
+        self.store.as_ref().unwrap().1.path()
+    }
+
+    /// A server over that store, with some settings changed.
+    pub fn on(storage: Storage, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(storage, &settings(change), Arc::new(tempfile::tempdir().unwrap()))
     }
 
     /// A server whose store cannot answer.
@@ -62,13 +83,15 @@ impl TestApp {
         Self::over(
             broken::storage(),
             &settings(|s| s.admin_mode = true),
-            tempfile::tempdir().unwrap(),
+            Arc::new(tempfile::tempdir().unwrap()),
         )
     }
 
-    fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
+    fn over(storage: Storage, settings: &Settings, dir: Arc<tempfile::TempDir>) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage, clock.clone(), settings));
+        let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
+        let service = Service::new(storage.clone(), clock.clone(), settings);
+        let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
@@ -78,7 +101,8 @@ impl TestApp {
                 let runtime = tokio::runtime::Handle::current();
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
-                let server = http::serve(service, authenticator, &settings, listener).unwrap();
+                let server =
+                    http::serve(service, authenticator, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
@@ -86,7 +110,14 @@ impl TestApp {
         let handle: ServerHandle = receive.recv().unwrap();
         // Told without waiting for an answer: there is no runtime here.
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
-        Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: Some(dir) }
+        Self {
+            address,
+            clock,
+            policy: Some(policy),
+            stop: Some(stop),
+            thread: Some(thread),
+            store: Some((storage, dir)),
+        }
     }
 
     /// A server with all that belongs to one, as the program starts it. Where its
@@ -112,12 +143,17 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
-        Self { address, clock, stop: Some(stop), thread: Some(thread), _dir: None }
+        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), store: None }
     }
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Has the policy read again, as the server does when its files change.
+    pub fn reload_policy(&self) {
+        self.policy.as_ref().unwrap().reload();
     }
 
     /// Where the server listens.
