@@ -13,6 +13,7 @@ mod load;
 mod policy;
 mod pooling;
 mod redact;
+mod subscriber;
 mod validate;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use load::{ConfigError, Flag, Sources};
 pub use policy::PolicySettings;
 pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
+pub use subscriber::SubscriberType;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -138,10 +140,16 @@ pub struct Limits {
     pub default_claim_ttl: u32,
     /// Grace of a claim that names none, in seconds.
     pub default_claim_grace: u32,
+    /// Life of a subscription that names none, in seconds.
+    pub default_subscription_ttl: u32,
+    /// Who can subscribe.
+    pub subscriber_types: Vec<SubscriberType>,
     /// Most queues in a page.
     pub max_queues_per_page: u32,
     /// Most messages in a page, and ids in a bulk request.
     pub max_messages_per_page: u32,
+    /// Most subscriptions in a page.
+    pub max_subscriptions_per_page: u32,
     /// Most messages in a claim or a pop.
     pub max_messages_per_claim_or_pop: u32,
     /// Most pools in a page.

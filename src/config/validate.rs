@@ -54,6 +54,7 @@ fn check_lives(limits: &Limits) -> Check {
         ("transport.max_message_ttl", limits.max_message_ttl),
         ("transport.max_claim_ttl", limits.max_claim_ttl),
         ("transport.max_claim_grace", limits.max_claim_grace),
+        ("transport.default_subscription_ttl", limits.default_subscription_ttl),
     ] {
         within(key, value, SHORTEST..=LONGEST)?;
     }
@@ -95,6 +96,7 @@ fn check_sizes(limits: &Limits) -> Check {
     for (key, value) in [
         ("transport.max_queues_per_page", limits.max_queues_per_page),
         ("transport.max_messages_per_page", limits.max_messages_per_page),
+        ("transport.max_subscriptions_per_page", limits.max_subscriptions_per_page),
         ("transport.max_messages_per_claim_or_pop", limits.max_messages_per_claim_or_pop),
         ("transport.max_pools_per_page", limits.max_pools_per_page),
         ("transport.max_flavors_per_page", limits.max_flavors_per_page),

@@ -1,4 +1,4 @@
-//! Ids of messages, claims and callers.
+//! Ids of messages, claims, subscriptions and callers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -96,6 +96,11 @@ object_id! {
 object_id! {
     /// Names a claim; who knows it may renew it, release it and delete its messages.
     ClaimId
+}
+
+object_id! {
+    /// Names a subscription. Its first half tells when it was made.
+    SubscriptionId
 }
 
 /// Who is calling: the `Client-ID` header. A listing leaves out its own

@@ -1,4 +1,4 @@
-//! The nouns: queues, messages, claims. Every type is valid if it exists.
+//! The nouns: queues, messages, claims, subscriptions. Every type is valid if it exists.
 //!
 //! Nothing here knows of HTTP, of a store, or of the current time.
 
@@ -10,11 +10,12 @@ mod json;
 mod message;
 mod pool;
 mod queue;
+mod subscription;
 mod time;
 
 pub use body::{Body, SealedBody};
 pub use claim::{Claim, ClaimOrder, DeadLetter, StoredClaim};
-pub use id::{ClaimId, ClientId, MalformedClientId, MessageId};
+pub use id::{ClaimId, ClientId, MalformedClientId, MessageId, SubscriptionId};
 pub use identity::{Identity, ServiceIdentity};
 pub use json::{JsonText, MAX_DEPTH, TextFault};
 pub use message::{ListQuery, Marker, Message, MessageHead, NewMessage, Stats, StoredMessage};
@@ -22,4 +23,5 @@ pub use pool::{Capability, Flavor, FlavorName, Placement, Pool, PoolName};
 pub use queue::{
     Metadata, MetadataFilter, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord,
 };
+pub use subscription::{NewSubscription, Subscription, SubscriptionChange};
 pub use time::Timestamp;

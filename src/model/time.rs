@@ -29,6 +29,12 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds as i64))
     }
 
+    /// The moment `seconds` later, however many they are.
+    #[must_use]
+    pub const fn later(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(seconds))
+    }
+
     /// Whole seconds that have passed since `earlier`; 0 if it lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {

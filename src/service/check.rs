@@ -22,6 +22,11 @@ pub(super) fn message_limit(limit: Option<i64>, max: u32) -> Result<u32> {
     page(limit, max, || too_many_messages(max))
 }
 
+/// How many subscriptions to list.
+pub(super) fn subscription_limit(limit: Option<i64>, max: u32) -> Result<u32> {
+    message_limit(limit, max)
+}
+
 /// The error of a page or a list of ids that is empty or longer than `max`.
 pub(super) fn too_many_messages(max: u32) -> Error {
     Error::InvalidRequest(format!("Limit must be at least 1 and may not be greater than {max}."))

@@ -57,6 +57,16 @@ pub enum Error {
         /// Where it was looked for.
         queue: QueueKey,
     },
+    /// No such live subscription in that queue; the id is what the caller sent,
+    /// which need not look like one.
+    #[error("Subscription {0} does not exist")]
+    SubscriptionDoesNotExist(String),
+    /// The change of this subscription names nothing that can be changed.
+    #[error("Subscription {0} could not be updated.")]
+    NothingToUpdate(String),
+    /// The confirmation of this subscription has no fields.
+    #[error("Subscription {0} could not be confirmed.")]
+    NotConfirmed(String),
     /// A deletion names a claim by something that is no claim id. An unknown
     /// id that looks like one is [`storage::Error::MessageIsClaimed`] or
     /// [`storage::Error::MessageIsNotClaimed`] instead.

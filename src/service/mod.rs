@@ -28,6 +28,7 @@ mod retry_policy;
 mod schema;
 mod sealing;
 mod share;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 

@@ -176,8 +176,9 @@ impl Service {
         format!("Queue metadata is too large. Max size: {}", self.limits.max_queue_metadata)
     }
 
-    /// Removes a queue and its messages, claimed ones too. A missing queue is
-    /// no error.
+    /// Removes a queue and its messages, claimed ones too. Its subscriptions
+    /// stay, as in Zaqar: they are to the queue of that name, whenever it is. A
+    /// missing queue is no error.
     pub async fn delete_queue(&self, queue: &Permit<DeleteQueue>) -> Result<()> {
         match &self.placements {
             Some(placements) => placements.delete(queue).await,
@@ -217,10 +218,7 @@ impl Service {
         Ok(self.storage.data.messages().stats(queue, self.now()).await?)
     }
 
-    /// Empties a queue of what no claim holds. A missing queue is no error.
-    ///
-    /// No queue has subscriptions yet, so that target is empty already; their
-    /// controller joins here.
+    /// Empties a queue of messages that no claim holds, and of subscriptions. A missing queue is no error.
     pub async fn purge_queue(
         &self,
         queue: &Permit<PurgeQueue>,
@@ -228,6 +226,9 @@ impl Service {
     ) -> Result<()> {
         if targets.messages {
             self.storage.data.messages().purge(queue, self.now()).await?;
+        }
+        if targets.subscriptions {
+            self.storage.data.subscriptions().purge(queue).await?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The rules of `_retry_policy`: how a queue's notifications are tried again.
+//! The rules of `_retry_policy`, of a queue and of a subscription: how
+//! notifications are tried again.
 
 use serde_json::{Map, Value};
 

@@ -12,12 +12,14 @@ use bytes::Bytes;
 
 use super::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, Error,
-    FlavorController, MessageController, PoolController, QueueController, Result, Volume,
+    FlavorController, MessageController, PoolController, QueueController, Result, Subscribed,
+    SubscriptionController, Volume,
 };
 use crate::model::{
     Body, ClaimId, ClaimOrder, ClientId, Flavor, FlavorName, JsonText, ListQuery, MessageId,
-    Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey, QueueRecord,
-    Stats, StoredClaim, StoredMessage, Timestamp,
+    Metadata, NewMessage, NewSubscription, Placement, Pool, PoolName, ProjectId, QueueFilter,
+    QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Subscription, SubscriptionChange,
+    SubscriptionId, Timestamp,
 };
 
 /// Bytes of a made-up body, a JSON string.
@@ -95,6 +97,10 @@ impl DataDriver for DiscardDriver {
     }
 
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
 
@@ -228,6 +234,50 @@ impl ClaimController for DiscardDriver {
     }
 
     async fn release(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SubscriptionController for DiscardDriver {
+    async fn create(&self, _: &QueueKey, _: NewSubscription, now: Timestamp) -> Result<Subscribed> {
+        let id = SubscriptionId::from_bytes(id(self.numbers(1).start, now).bytes());
+        Ok(Subscribed::New(id))
+    }
+
+    async fn get(&self, _: &QueueKey, id: SubscriptionId, _: Timestamp) -> Result<Subscription> {
+        Err(Error::SubscriptionDoesNotExist(id))
+    }
+
+    async fn list(
+        &self,
+        _: &QueueKey,
+        _: Option<SubscriptionId>,
+        _: u32,
+        _: Timestamp,
+    ) -> Result<Vec<Subscription>> {
+        Ok(Vec::new())
+    }
+
+    async fn update(
+        &self,
+        _: &QueueKey,
+        _: SubscriptionId,
+        _: SubscriptionChange,
+        _: Timestamp,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn confirm(&self, _: &QueueKey, _: SubscriptionId, _: bool, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &QueueKey, _: SubscriptionId) -> Result<()> {
+        Ok(())
+    }
+
+    async fn purge(&self, _: &QueueKey) -> Result<()> {
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong in a store, as facts of the domain.
 
-use crate::model::{ClaimId, MessageId, PoolName, QueueKey};
+use crate::model::{ClaimId, MessageId, PoolName, QueueKey, SubscriptionId};
 
 /// Why a driver did not do what it was asked to. Knows nothing of protocols;
 /// each front end has one table that says how it answers every variant.
@@ -21,6 +21,14 @@ pub enum Error {
     /// The metadata is no longer what the caller based its change on.
     #[error("Queue {0} was changed by somebody else")]
     MetadataChanged(QueueKey),
+    /// No such live subscription in that queue.
+    #[error("Subscription {0} does not exist")]
+    SubscriptionDoesNotExist(SubscriptionId),
+    /// Another live subscription of the queue is for the same subscriber.
+    #[error(
+        "Such subscription already exists. Subscriptions are unique by project + queue + subscriber URI."
+    )]
+    SubscriberIsTaken,
     /// There is no such pool.
     #[error("Pool {0} does not exist")]
     PoolDoesNotExist(PoolName),

@@ -2,8 +2,7 @@
 //!
 //! A [`DataDriver`] holds what is in the queues, a [`ControlDriver`] what is
 //! known about them; the embedded driver is both. Controllers speak the
-//! domain, are told the time, and never see a protocol. Subscriptions join the
-//! data side when they come.
+//! domain, are told the time, and never see a protocol.
 //!
 //! Promises that hold for every driver and every method:
 //!
@@ -15,7 +14,7 @@
 //!   queue is made anew. A message becomes visible only after every message
 //!   with a smaller marker, so that whoever follows markers misses none.
 //! * **Timely.** What expired at or before `now` (a message's life, a claim, a
-//!   delay) has expired, whether or not it was collected yet.
+//!   delay, a subscription) has expired, whether or not it was collected yet.
 //! * **Faithful.** A body comes back as the JSON value that was posted: the
 //!   order of its keys, 64-bit integers and floats as they were. Whether the
 //!   very text is kept is up to the driver. A sealed body comes back byte for
@@ -32,6 +31,7 @@ pub mod error;
 pub mod mongodb;
 pub mod pooling;
 mod queue_cache;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ use async_trait::async_trait;
 
 pub use control::{CatalogueController, FlavorController, PoolController};
 pub use error::{Error, Result};
+pub use subscriptions::{Subscribed, SubscriptionController};
 
 use crate::model::{
     ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
@@ -52,6 +53,8 @@ pub trait DataDriver: Send + Sync {
     fn messages(&self) -> &dyn MessageController;
     /// Claims.
     fn claims(&self) -> &dyn ClaimController;
+    /// Subscriptions: they are where the messages are.
+    fn subscriptions(&self) -> &dyn SubscriptionController;
     /// Whether the store answers; fails only with [`Error::Unavailable`].
     async fn ping(&self) -> Result<()>;
     /// Collects one bounded slice of what expired or was deleted with its

@@ -86,7 +86,9 @@ mod tests {
 
     use super::*;
     use crate::model::Timestamp;
-    use crate::storage::{ClaimController, Collected, Error, MessageController, Volume};
+    use crate::storage::{
+        ClaimController, Collected, Error, MessageController, SubscriptionController, Volume,
+    };
 
     /// Answers each call of `gc` from a script, then with "nothing to do".
     struct Scripted {
@@ -116,6 +118,9 @@ mod tests {
         }
         fn claims(&self) -> &dyn ClaimController {
             unreachable!("garbage collection claims nothing")
+        }
+        fn subscriptions(&self) -> &dyn SubscriptionController {
+            unreachable!("garbage collection subscribes to nothing")
         }
         async fn ping(&self) -> Result<()> {
             Ok(())

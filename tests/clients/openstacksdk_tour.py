@@ -1,5 +1,5 @@
 """The message proxy of openstacksdk against a running server: every call for
-queues, messages and claims.
+queues, messages, claims and subscriptions.
 
 The SDK makes up a new Client-ID for each call unless it is given one, so its
 listings include what it posted itself. It finds the API by itself, from the
@@ -144,9 +144,46 @@ def claims(check, message):
     message.delete_queue("work")
 
 
+def subscriptions(check, message, stranger):
+    def subscribe(subscriber, **fields):
+        return message.create_subscription("news", subscriber=subscriber, **fields)
+
+    made = [subscribe(f"http://hook-{number:02}.example.net/") for number in range(13)]
+    ids = [one.subscription_id for one in made]
+    check.equal(len(set(ids)), 13, "each subscription has an id")
+    again = subscribe("http://hook-00.example.net/")
+    check.equal(again.subscription_id, ids[0], "an unconfirmed one is the answer")
+    options = {"post_headers": {"X-Team": "billing"}}
+    mail = subscribe("mailto:ops@example.net", ttl=600, options=options).subscription_id
+    found = message.get_subscription("news", mail)
+    check.equal(
+        (found.subscriber, found.ttl, found.options),
+        ("mailto:ops@example.net", 600, options),
+        "a subscription comes back",
+    )
+    listed = list(message.subscriptions("news"))
+    check.equal([one.id for one in listed], [*ids, mail], "subscriptions over several pages")
+    check.equal(list(stranger.subscriptions("news")), [], "another project sees none")
+    check.raises(
+        exceptions.BadRequestException, lambda: subscribe("ftp://example.net"), "a scheme"
+    )
+    message.delete_subscription("news", mail)
+    message.delete_subscription("news", mail)  # again: no error
+    check.raises(
+        exceptions.NotFoundException,
+        lambda: message.get_subscription("news", mail),
+        "a deleted subscription is gone",
+    )
+    for one in ids:
+        message.delete_subscription("news", one)
+    check.equal(list(message.subscriptions("news")), [], "none is left")
+    message.delete_queue("news")
+
+
 with Checks().tour() as check:
     project = f"sdk-{uuid.uuid4().hex[:8]}"
     message, stranger = connect(project), connect(f"{project}-other")
     queues(check, message, stranger)
     messages(check, message, stranger)
     claims(check, message)
+    subscriptions(check, message, stranger)

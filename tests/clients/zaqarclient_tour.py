@@ -1,5 +1,5 @@
-"""Every call of python-zaqarclient's v2 API that a queue, its messages and its
-claims have, against a running server that has --admin_mode and a signing key.
+"""Every call of python-zaqarclient's v2 API that a queue, its messages, claims and
+subscriptions have, against a running server that has --admin_mode and a signing key.
 
 Two clients with their own Client-IDs share a project: one posts, one reads.
 A third one is in another project and must see nothing of it.
@@ -248,6 +248,66 @@ def signed_urls(check, producer):
     queue.delete()
 
 
+def subscriptions(check, producer, stranger):
+    def subscribe(subscriber, **fields):
+        return producer.subscription("news", subscriber=subscriber, **fields)
+
+    hooks = [subscribe(f"http://hook-{number:02}.example.net/") for number in range(13)]
+    check.equal(len({hook.id for hook in hooks}), 13, "each subscription has an id")
+    again = subscribe("http://hook-00.example.net/")
+    check.equal(again.id, hooks[0].id, "an unconfirmed one is the answer")
+    options = {"post_headers": {"X-Team": "billing"}}
+    mail = subscribe("mailto:ops@example.net", ttl=600, options=options)
+    found = producer.subscription("news", id=mail.id, auto_create=False)
+    check.equal(
+        (found.subscriber, found.ttl, found.options),
+        ("mailto:ops@example.net", 600, options),
+        "a subscription comes back",
+    )
+    found.update({"ttl": 900, "subscriber": "mailto:dev@example.net"})
+    found = producer.subscription("news", id=mail.id, auto_create=False)
+    check.equal((found.subscriber, found.ttl), ("mailto:dev@example.net", 900), "update")
+
+    ids = [*(hook.id for hook in hooks), mail.id]
+    pages = producer.subscriptions("news", limit=5)
+    check.equal([one.id for one in pages.stream()], ids, "pages follow links")
+    check.equal(len(list(producer.subscriptions("news"))), 10, "a page has ten")
+    check.equal(list(stranger.subscriptions("news")), [], "another project sees none")
+    check.raises(
+        errors.MalformedRequest, lambda: subscribe("ftp://example.net"), "an unknown scheme"
+    )
+    check.raises(
+        errors.MalformedRequest, lambda: subscribe("http://a", ttl=59), "too short a life"
+    )
+
+    confirm(producer, mail.id)
+    check.raises(
+        errors.ConflictError, lambda: subscribe("mailto:dev@example.net"), "a confirmed one"
+    )
+    hooks[3].delete()
+    check.raises(
+        errors.ResourceNotFound,
+        lambda: producer.subscription("news", id=hooks[3].id, auto_create=False),
+        "a deleted subscription is gone",
+    )
+    queue = producer.queue("news", auto_create=False)
+    check.true(queue.exists(), "the queue was made")
+    queue.purge(resource_types=["subscriptions"])
+    check.equal(list(producer.subscriptions("news")), [], "purged")
+    queue.delete()
+
+
+def confirm(client, subscription):
+    """The client has no call for it: subscribers have."""
+    answer = requests.put(
+        f"{URL}/v2/queues/news/subscriptions/{subscription}/confirm",
+        json={"confirmed": True},
+        headers={"Client-ID": str(uuid.uuid4()), "X-Project-ID": PROJECT},
+        timeout=60,
+    )
+    assert answer.status_code == 204, answer.text
+
+
 def errors_are_told(check, producer):
     """What the client shows its user comes from our error document."""
     try:
@@ -273,4 +333,5 @@ with Checks().tour() as check:
     messages(check, producer, consumer, stranger)
     claims(check, producer, consumer)
     signed_urls(check, producer)
+    subscriptions(check, producer, stranger)
     errors_are_told(check, producer)

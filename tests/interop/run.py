@@ -31,6 +31,7 @@ import load
 import messages
 import queues
 import records
+import subscriptions
 from checks import Checks
 from database import SUFFIXES, Database
 from scene import Scene
@@ -38,6 +39,7 @@ from servers import Mongod, Nusku, Zaqar, running
 
 SCENARIOS = (
     queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL + encryption.ALL
+    + subscriptions.ALL
 )
 LOAD_SECONDS = float(os.environ.get("NUSKU_INTEROP_SECONDS", "60"))
 

@@ -110,6 +110,12 @@ actions! {
     GetClaim(QueueKey) = "claims:get", OPEN, "Look at a claim.";
     RenewClaim(QueueKey) = "claims:update", OPEN, "Renew a claim.";
     ReleaseClaim(QueueKey) = "claims:delete", OPEN, "Release a claim.";
+    ListSubscriptions(QueueKey) = "subscription:get_all", OPEN, "List the subscriptions to a queue.";
+    CreateSubscription(QueueKey) = "subscription:create", OPEN, "Subscribe to a queue.";
+    GetSubscription(QueueKey) = "subscription:get", OPEN, "Look at a subscription.";
+    DeleteSubscription(QueueKey) = "subscription:delete", OPEN, "End a subscription.";
+    UpdateSubscription(QueueKey) = "subscription:update", OPEN, "Change a subscription.";
+    ConfirmSubscription(QueueKey) = "subscription:confirm", OPEN, "Confirm a subscription.";
     ListPools(()) = "pools:get_all", ADMIN, "List the pools.";
     GetPool(()) = "pools:get", ADMIN, "Look at a pool.";
     PutPool(()) = "pools:create", ADMIN, "Register a pool.";

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 
 use self::choice::wanted;
 use super::queue_locks::QueueLocks;
-use super::{Error, Result, metadata};
+use super::{Error, Result, metadata, subscriptions};
 use crate::clock::Clock;
 use crate::model::{FlavorName, Metadata, Placement, PoolName, ProjectId, QueueKey, QueueName};
 use crate::storage::pooling::PoolRouter;
@@ -333,6 +333,9 @@ impl Placements {
         leaving: &Placement,
         target: PoolName,
     ) -> Result<()> {
+        if let Some(driver) = self.driver(&leaving.pool).await? {
+            subscriptions::require_none(&*driver, queue, self.clock.now()).await?;
+        }
         if self.take_room(queue, &leaving.pool, true).await?.is_none() {
             return Err(Error::Conflict(format!(
                 "Queue {} holds messages; its _flavor can be changed only while it is empty.",

@@ -1,6 +1,8 @@
 //! A store that keeps queues, remembers what else it was asked, and can be
 //! told to fail.
 
+mod subscriptions;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,16 +14,18 @@ use crate::clock::Clock;
 use crate::config::{DEFAULTS, Limits, Settings};
 use crate::model::{
     Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats, StoredClaim, StoredMessage,
-    Timestamp,
+    NewSubscription, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats, StoredClaim,
+    StoredMessage, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
 };
 use crate::service::Service;
 use crate::service::access::actions::ListQueues;
 use crate::service::access::{Action, Permit};
 use crate::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
-    QueueController, Result, Storage, Volume,
+    QueueController, Result, Storage, SubscriptionController, Volume,
 };
+
+pub(in crate::service) use subscriptions::{subscription, subscription_id};
 
 /// 2027-06-26T00:51:46Z.
 pub(in crate::service) const NOW: Timestamp = Timestamp::from_seconds(1_813_971_106);
@@ -42,6 +46,12 @@ pub(in crate::service) enum Call {
     Claim(ClaimOrder),
     Renew(ClaimId, u32, u32),
     Release(ClaimId),
+    Subscribe(NewSubscription),
+    ListSubscriptions(Option<SubscriptionId>, u32),
+    UpdateSubscription(SubscriptionChange),
+    Confirm(bool),
+    Unsubscribe(SubscriptionId),
+    PurgeSubscriptions,
 }
 
 /// The store.
@@ -53,6 +63,8 @@ pub(in crate::service) struct Fake {
     pub(super) message: Mutex<Option<StoredMessage>>,
     /// The only claim there is, in every queue.
     pub(super) claim: Mutex<Option<StoredClaim>>,
+    /// The only subscription there is, in every queue.
+    pub(super) subscription: Mutex<Option<Subscription>>,
     /// So many posts find that somebody has just deleted the queue.
     pub(super) deletions: AtomicU32,
     /// So many updates find that somebody has just changed the queue.
@@ -109,6 +121,10 @@ impl DataDriver for Fake {
     }
 
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
 

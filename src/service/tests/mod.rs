@@ -12,3 +12,4 @@ mod placement;
 mod pool_store;
 mod queues;
 mod share;
+mod subscriptions;

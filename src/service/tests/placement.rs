@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::fake::{NOW, metadata, permit, queue};
+use super::fake::{NOW, metadata, permit, queue, subscription};
 use super::pool_store::{World, flavor, pool};
 use crate::model::{ClientId, Flavor, Placement, PoolName, ProjectId};
 use crate::service::{Draft, Error, MetadataChange, Result};
@@ -128,6 +128,12 @@ async fn an_empty_queue_follows_its_flavor() {
     assert_eq!(world.control.own.stored(&queue("q")).unwrap()["_flavor"], "bulk");
 
     world.pool("b").queues.lock().unwrap().get_mut(&queue("q")).unwrap().0 = 0;
+    let subscriptions = &world.pool("b").subscribed.subscription;
+    *subscriptions.lock().unwrap() = Some(subscription(1));
+    let refused = set_flavor(&world, "q", json!(null)).await;
+    let said = "Queue q has subscriptions; its _flavor can be changed only while it has none.";
+    assert_eq!(refused, Err(Error::Conflict(said.to_owned())));
+    *subscriptions.lock().unwrap() = None;
     set_flavor(&world, "q", json!(null)).await.unwrap();
     assert!(world.pool("a").queues.lock().unwrap()[&queue("q")].1 >= before);
     let unknown = Error::InvalidBody("Flavor gold does not exist".to_owned());

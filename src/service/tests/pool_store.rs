@@ -19,7 +19,8 @@ use crate::service::Service;
 use crate::storage::pooling::{Parts, PoolOpener, PoolRouter};
 use crate::storage::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, Error,
-    FlavorController, MessageController, PoolController, QueueController, Result, Storage, Volume,
+    FlavorController, MessageController, PoolController, QueueController, Result, Storage,
+    SubscriptionController, Volume,
 };
 
 /// What somebody else does at the catalogue, right after an entry was made.
@@ -180,12 +181,14 @@ impl CatalogueController for Control {
     }
 }
 
-/// A pool: how many messages each queue in it has, and what it gives out next.
+/// A pool: how many messages each queue in it has, and what it gives out next;
+/// the only subscription to any of them.
 #[derive(Default)]
 pub(super) struct MemoryPool {
     pub(super) queues: Mutex<BTreeMap<QueueKey, (u64, u64)>>,
     pub(super) is_down: AtomicBool,
     pub(super) is_closed: AtomicBool,
+    pub(super) subscribed: Fake,
 }
 
 impl MemoryPool {
@@ -209,6 +212,9 @@ impl DataDriver for MemoryPool {
     }
     fn claims(&self) -> &dyn ClaimController {
         unreachable!("nobody claims here")
+    }
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        &self.subscribed
     }
     async fn ping(&self) -> Result<()> {
         self.is_up()

@@ -152,3 +152,20 @@ fn a_permission_is_recognised_until_it_ends() {
     later.clock.advance(1);
     assert!(!later.is_signed(&acme, &url), "it has ended");
 }
+
+/// As Zaqar signs the confirmation of a subscription.
+#[test]
+fn a_confirmation_can_be_lent() {
+    let key = |settings: &mut crate::config::Settings| {
+        settings.signed_url.secret_key = Some("blue-lantern".to_owned());
+    };
+    let confirm = "/v2/queues/invoices/subscriptions/65f0c0de0000000000000001/confirm";
+    let url = SignedUrl {
+        paths: texts(&[confirm]),
+        methods: texts(&["PUT"]),
+        expires: "2031-05-01T12:00:00".to_owned(),
+        signature: "82407bd428d6b7d4cc8940740160f56d61b39aba4c2dc7ee2f935261b51d13c3".to_owned(),
+    };
+    assert!(service_with(key).0.is_signed(&ProjectId::new("proj-blue"), &url));
+    assert!(!service_with(key).0.is_signed(&ProjectId::new("proj-red"), &url));
+}

@@ -190,7 +190,7 @@ fn look_at_ends(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
 }
 
 /// Every table that grows: the step that made it, its name, its primary key.
-const ORDERED: [(usize, &str, &[&str]); 13] = [
+const ORDERED: [(usize, &str, &[&str]); 14] = [
     (1, "ready", &["queue", "marker"]),
     (1, "claimed", &["queue", "marker"]),
     (1, "delayed", &["queue", "marker"]),
@@ -204,6 +204,7 @@ const ORDERED: [(usize, &str, &[&str]); 13] = [
     (3, "pool", &["name"]),
     (3, "flavor", &["project", "name"]),
     (3, "catalogue", &["project", "name"]),
+    (4, "subscription", &["number"]),
 ];
 
 /// Opens the store to look at it; also how many steps its layout has taken.

@@ -1,4 +1,4 @@
-//! Ids of messages and claims: what clients see of the store's numbers.
+//! Ids of messages, claims and subscriptions: what clients see of the store's numbers.
 //!
 //! A number counts what everybody does. So an id shows it only under a key that
 //! never leaves the store: ids are as unique as the numbers, and who knows some
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use speck_cipher::Speck64_128;
 use speck_cipher::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 
-use crate::model::{ClaimId, MessageId, Timestamp};
+use crate::model::{ClaimId, MessageId, SubscriptionId, Timestamp};
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 16;
@@ -47,6 +47,16 @@ impl Ids {
 
     /// The number of the message with that id, if any message can have it.
     pub fn message_number(&self, id: MessageId) -> Option<u64> {
+        self.reveal(id.parts().1)
+    }
+
+    /// The id of the subscription with that number, made at `created`.
+    pub fn subscription(&self, created: Timestamp, number: u64) -> SubscriptionId {
+        SubscriptionId::from_bytes(self.message(created, number).bytes())
+    }
+
+    /// The number of the subscription with that id, if any can have it.
+    pub fn subscription_number(&self, id: SubscriptionId) -> Option<u64> {
         self.reveal(id.parts().1)
     }
 

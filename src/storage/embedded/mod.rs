@@ -30,6 +30,7 @@ mod schema;
 mod settle;
 mod shrink;
 mod slip;
+mod subscriptions;
 mod tx;
 mod writer;
 
@@ -57,7 +58,7 @@ use crate::config::EmbeddedSettings;
 use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, Volume,
+    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
 };
 
 /// Messages collected in one commit.
@@ -207,6 +208,10 @@ impl DataDriver for EmbeddedDriver {
         self
     }
 
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         self.read(|conn| conn.query_row("SELECT 1", [], |_| Ok(()))).await
     }
@@ -222,6 +227,7 @@ impl DataDriver for EmbeddedDriver {
             let messages = collected.messages + swept.messages;
             let more = swept.more
                 || markers::forget_retired(tx.conn, now, GC_SLICE)?
+                || subscriptions::collect(tx, now, GC_SLICE)?
                 || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })

@@ -29,6 +29,7 @@
 //! * `pool`, `flavor`, `catalogue`: other stores and which queue is in which of
 //!   them. A row of `queue` that is `placed` is the other end of that: its record
 //!   is kept elsewhere, only its messages are here.
+//! * `subscription`: by the name of the queue, which need not exist.
 //! * `sequence`: the next number nobody has used, and the key that makes ids of
 //!   numbers, one row. Numbers are reserved in blocks, as the runs of `expiry`
 //!   and the markers of a queue are, so that most commits touch none of them.
@@ -70,7 +71,7 @@ const SLIP_COLUMNS: &str = "\
 
 /// The steps from an empty file to the present layout.
 const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] =
-    &[first_layout, separate_markers, pools];
+    &[first_layout, separate_markers, pools, subscriptions];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -133,6 +134,19 @@ fn pools(conn: &Connection) -> rusqlite::Result<()> {
              leaving INTEGER, PRIMARY KEY (project, name)) WITHOUT ROWID;
          CREATE INDEX catalogue_pool ON catalogue (pool);
          ALTER TABLE queue ADD COLUMN placed INTEGER NOT NULL DEFAULT FALSE;",
+    )
+}
+
+/// Whom to tell of the messages of a queue. The second index is the order of a
+/// listing, as the number of the row is its last column.
+fn subscriptions(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE subscription (number INTEGER PRIMARY KEY, project TEXT NOT NULL,
+             queue TEXT NOT NULL, subscriber TEXT NOT NULL, created INTEGER NOT NULL,
+             ttl INTEGER NOT NULL, expires INTEGER NOT NULL, options TEXT NOT NULL,
+             confirmed INTEGER NOT NULL, UNIQUE (project, queue, subscriber));
+         CREATE INDEX subscription_queue ON subscription (project, queue);
+         CREATE INDEX subscription_expires ON subscription (expires);",
     )
 }
 

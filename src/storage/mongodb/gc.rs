@@ -21,18 +21,23 @@ const CHUNKS: u32 = 5;
 pub async fn slice(store: &Store, now: Timestamp) -> OpResult<Collected> {
     let mut collected = retire::resume(store).await?;
     for partition in &store.partitions {
-        let expired = expired(&partition.messages, now).await?;
+        let expired = expired(&partition.messages, date(now).into()).await?;
         collected.messages += expired.messages;
         collected.more |= expired.more;
+    }
+    // Very old subscriptions have no date but the seconds; MongoDB itself, which
+    // collects by date, never removes them.
+    for moment in [date(now).into(), Bson::Int64(now.seconds())] {
+        collected.more |= expired(&store.subscriptions, moment).await?.more;
     }
     Ok(collected)
 }
 
-/// Removes what expired in one partition. What was given a longer life in the
-/// meantime stays.
-async fn expired(messages: &Documents, now: Timestamp) -> OpResult<Collected> {
-    let over = doc! { "$lte": date(now) };
-    let mut found = messages
+/// Removes what expired by `moment` in one collection. What was given a longer
+/// life in the meantime stays.
+async fn expired(documents: &Documents, moment: Bson) -> OpResult<Collected> {
+    let over = doc! { "$lte": moment };
+    let mut found = documents
         .find(doc! { "e": &over })
         .hint(index("ttl"))
         .projection(doc! { "_id": 1 })
@@ -49,7 +54,7 @@ async fn expired(messages: &Documents, now: Timestamp) -> OpResult<Collected> {
         }
         if ids.len() >= CHUNK as usize || (!more && !ids.is_empty()) {
             let these = doc! { "_id": { "$in": std::mem::take(&mut ids) }, "e": &over };
-            collected += messages.delete_many(these).await?.deleted_count;
+            collected += documents.delete_many(these).await?.deleted_count;
         }
         if !more {
             return Ok(Collected { messages: collected, more: seen == CHUNK * CHUNKS });

@@ -49,6 +49,12 @@ pub const OF_FLAVORS: [Index; 2] = [
 pub const OF_CATALOGUE: [Index; 2] =
     [Index { unique: true, ..index("p_q_1", &["p_q"]) }, index("nusku_s", &["s"])];
 
+/// On the subscriptions.
+pub const OF_SUBSCRIPTIONS: [Index; 2] = [
+    Index { unique: true, ..index("s_1_u_1_p_1", &["s", "u", "p"]) },
+    Index { lives: Some(0), ..index("ttl", &["e"]) },
+];
+
 /// On nusku's own collection of what is left of deleted queues: a counter is
 /// remembered for 14 days, and those whose messages are not all gone are found
 /// at once.

@@ -57,6 +57,12 @@ pub fn queue_database(database: &str) -> String {
     format!("{database}_queues")
 }
 
+/// The database of the subscriptions.
+#[must_use]
+pub fn subscription_database(database: &str) -> String {
+    format!("{database}_subscriptions")
+}
+
 /// The project as documents spell it. Zaqar gets headers from its web server
 /// with every byte a character, and leaves it at that: `zoë` becomes `zoÃ«`.
 #[must_use]

@@ -19,8 +19,17 @@ use crate::storage;
 /// [`storage::Error::Unavailable`] for what BSON cannot hold; the checks of a
 /// request let nothing of that kind through.
 pub fn metadata_to_bson(metadata: &Metadata) -> storage::Result<Document> {
-    document(metadata.entries(), MAX_NESTING)
-        .map_err(|unfit| storage::Error::Unavailable(format!("the metadata is no BSON: {unfit}")))
+    object_to_bson(metadata.entries())
+}
+
+/// The BSON form of a JSON object.
+///
+/// # Errors
+///
+/// As [`metadata_to_bson`].
+pub fn object_to_bson(entries: &Map<String, Json>) -> storage::Result<Document> {
+    document(entries, MAX_NESTING)
+        .map_err(|unfit| storage::Error::Unavailable(format!("an object is no BSON: {unfit}")))
 }
 
 /// The metadata in the record of a queue.

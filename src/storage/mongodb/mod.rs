@@ -8,6 +8,7 @@
 //! * `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
 //!   end of one; `adopt`: queues that another store has placed here;
 //! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
+//! * `subscriptions`: whom to tell of messages;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
@@ -58,6 +59,7 @@ mod queues;
 mod removal;
 mod retire;
 mod store;
+mod subscriptions;
 mod take;
 mod topology;
 mod transaction;
@@ -77,7 +79,7 @@ use store::{QueueEntry, Store};
 
 use super::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, Volume,
+    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -178,6 +180,10 @@ impl DataDriver for MongodbDriver {
     }
 
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
 

@@ -198,6 +198,7 @@ pub fn collections(store: &Store) -> Vec<(Documents, Vec<Index>)> {
     [
         (store.queues.clone(), indexes::OF_QUEUES.to_vec()),
         (store.retired.clone(), indexes::OF_RETIRED.to_vec()),
+        (store.subscriptions.clone(), indexes::OF_SUBSCRIPTIONS.to_vec()),
     ]
     .into_iter()
     .chain(messages)

@@ -63,6 +63,8 @@ pub struct Store {
     pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
+    /// The subscriptions to all queues.
+    pub subscriptions: Documents,
     /// The messages, by partition.
     pub partitions: Vec<Partition>,
     /// How long a request waits.
@@ -120,6 +122,9 @@ impl Store {
             queues: records.collection(role.queues()),
             management: OnceCell::new(),
             retired: records.collection("nusku_retired_queues"),
+            subscriptions: client
+                .database(&layout::subscription_database(&settings.database))
+                .collection("subscriptions"),
             patience: Patience::new(&settings),
             client,
             settings,

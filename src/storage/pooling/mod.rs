@@ -1,4 +1,4 @@
-//! Messages in several stores: each queue is in the pool that the catalogue
+//! Messages and subscriptions in several stores: each queue is in the pool that the catalogue
 //! names.
 //!
 //! [`PoolRouter`] is a [`DataDriver`] that hands every call on to the driver of
@@ -13,6 +13,7 @@ mod claims;
 mod messages;
 mod route;
 mod slots;
+mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use serde_json::{Map, Value};
 use self::slots::Slots;
 use super::queue_cache::QueueCache;
 use super::{
-    ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController, Result, Volume,
+    ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController, Result,
+    SubscriptionController, Volume,
 };
 use crate::model::{Capability, Pool, PoolName, QueueKey, Timestamp};
 
@@ -194,6 +196,10 @@ impl DataDriver for PoolRouter {
     }
 
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
 

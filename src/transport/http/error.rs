@@ -18,7 +18,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const INVALID_REQUEST: &str = "Invalid API request";
 /// Title of a body that cannot be parsed or has a field of the wrong type.
 const INVALID_BODY: &str = "Invalid request body";
-/// Title of a missing queue, message or claim.
+/// Title of a missing queue, message, claim or subscription.
 const NOT_FOUND: &str = "Not found";
 /// Title of a refused deletion of a message.
 const UNABLE_TO_DELETE: &str = "Unable to delete";
@@ -173,14 +173,24 @@ impl ApiError {
         use service::Error::{
             CapabilitiesDiffer, ClaimDoesNotExist, Conflict, FlavorDoesNotExist, FlavorNotChanged,
             FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, PoolIsNeeded, Storage,
+            MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, NotConfirmed,
+            NothingToUpdate, PoolIsNeeded, Storage, SubscriptionDoesNotExist,
         };
         match error {
-            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } | FlavorDoesNotExist(_) => {
+            MessageDoesNotExist { .. }
+            | ClaimDoesNotExist { .. }
+            | FlavorDoesNotExist(_)
+            | SubscriptionDoesNotExist(_) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             Forbidden => Self::forbidden(),
             MalformedClaimId => Self::bad_request(UNABLE_TO_DELETE, error.to_string()),
+            NothingToUpdate(_) => {
+                Self::bad_request("Unable to update subscription", error.to_string())
+            }
+            NotConfirmed(_) => {
+                Self::bad_request("Unable to confirm subscription", error.to_string())
+            }
             InvalidRequest(text) => Self::invalid_request(text),
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
@@ -201,10 +211,14 @@ impl ApiError {
     fn from_storage(error: &storage::Error, failure: &'static str) -> Self {
         use storage::Error::{
             ClaimDoesNotExist, MessageIsClaimed, MessageIsNotClaimed, MetadataChanged,
-            PoolDoesNotExist, PoolIsInUse, PoolUriInUse, QueueDoesNotExist, Unavailable,
+            PoolDoesNotExist, PoolIsInUse, PoolUriInUse, QueueDoesNotExist, SubscriberIsTaken,
+            SubscriptionDoesNotExist, Unavailable,
         };
         match error {
-            QueueDoesNotExist(..) | ClaimDoesNotExist(..) | PoolDoesNotExist(..) => {
+            QueueDoesNotExist(..)
+            | ClaimDoesNotExist(..)
+            | PoolDoesNotExist(..)
+            | SubscriptionDoesNotExist(_) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             MessageIsClaimed(_) => Self::new(
@@ -216,7 +230,7 @@ impl ApiError {
                 UNABLE_TO_DELETE,
                 "A claim was specified, but the message is not currently claimed.",
             ),
-            PoolUriInUse(_) => {
+            PoolUriInUse(_) | SubscriberIsTaken => {
                 Self::new(StatusCode::CONFLICT, "Resource conflict", error.to_string())
             }
             PoolIsInUse(_) => Self::new(StatusCode::FORBIDDEN, UNABLE_TO_DELETE, error.to_string()),

@@ -10,7 +10,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
-use crate::model::{Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Stats, Timestamp};
+use crate::model::{
+    Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Stats, Subscription, Timestamp,
+};
 use crate::service::{Health, HealthReport, SignedUrl};
 
 /// The media type of nearly every answer.
@@ -176,6 +178,16 @@ fn message_head(
     let _ = write!(out, r#","{name}":{{"age":{age},"created":"{created}","href":""#);
     message_path(out, queue, head.id);
     out.extend_from_slice(b"\"}");
+}
+
+/// Writes a subscription to `queue`.
+pub fn subscription(out: &mut Vec<u8>, queue: &QueueName, it: &Subscription, now: Timestamp) {
+    // Nothing here can fail: a vector takes every write.
+    let _ = write!(out, r#"{{"id":"{}","source":"{queue}","subscriber":"#, it.id);
+    value(out, &it.subscriber);
+    let _ = write!(out, r#","ttl":{},"age":{},"options":"#, it.ttl, now.since(it.created));
+    value(out, &it.options);
+    let _ = write!(out, r#","confirmed":{}}}"#, it.confirmed);
 }
 
 /// The report on the server's health.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use nusku::model::Timestamp;
 use nusku::storage::{
-    ClaimController, Collected, DataDriver, MessageController, Result, Storage, Volume,
+    ClaimController, Collected, DataDriver, MessageController, Result, Storage,
+    SubscriptionController, Volume,
 };
 
 use super::Harness;
@@ -51,6 +52,10 @@ impl DataDriver for InTurn {
 
     fn claims(&self) -> &dyn ClaimController {
         self.next().claims()
+    }
+
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        self.next().subscriptions()
     }
 
     async fn ping(&self) -> Result<()> {

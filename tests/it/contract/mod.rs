@@ -29,6 +29,7 @@ mod pools;
 mod queues;
 mod sealed;
 mod store;
+mod subscriptions;
 mod volume;
 mod words;
 
@@ -171,6 +172,26 @@ macro_rules! contract {
                 volume_counts_all_queues_of_all_projects,
                 volume_counts_expired_claims_as_free,
                 a_store_that_works_answers_a_ping,
+            ]);
+            contract!(@cases $fresh, subscriptions: [
+                a_subscription_comes_back_as_it_was_made,
+                a_subscriber_has_one_subscription_of_a_queue,
+                one_of_many_wishes_makes_the_subscription,
+                subscriptions_are_listed_in_the_order_of_their_making,
+                subscriptions_are_listed_page_by_page,
+                a_change_leaves_the_rest_alone,
+                a_changed_life_begins_anew,
+                a_changed_subscriber_must_be_free,
+                a_confirmation_is_kept_and_can_be_taken_back,
+                what_is_not_in_the_queue_cannot_be_changed,
+                a_deleted_subscription_is_gone,
+                a_purge_removes_all_subscriptions_of_a_queue,
+                subscriptions_outlive_their_queue,
+                a_subscription_ends_on_the_second,
+                an_expired_subscription_is_in_nobodys_way,
+                gc_collects_subscriptions_that_expired_and_no_others,
+                subscriptions_survive_a_restart,
+                options_come_back_with_the_same_value,
             ]);
             contract!(@cases $fresh, lasting: [
                 messages_and_metadata_survive_a_restart,

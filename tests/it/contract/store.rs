@@ -9,7 +9,7 @@ use nusku::model::{
 };
 use nusku::storage::{
     CatalogueController, ClaimController, DataDriver, FlavorController, MessageController,
-    PoolController, QueueController, Storage,
+    PoolController, QueueController, Storage, SubscriptionController,
 };
 use tokio::sync::Mutex;
 
@@ -67,6 +67,10 @@ impl Store {
 
     pub fn claims(&self) -> &dyn ClaimController {
         self.storage.data.claims()
+    }
+
+    pub fn subscriptions(&self) -> &dyn SubscriptionController {
+        self.storage.data.subscriptions()
     }
 
     pub fn data(&self) -> &dyn DataDriver {

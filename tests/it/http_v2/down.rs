@@ -8,6 +8,7 @@ use crate::support::TestApp;
 fn each_operation_says_what_was_not_done() {
     let app = TestApp::broken();
     let body = json!({"messages": [{"body": 1}]});
+    let new = json!({"subscriber": "http://trigger.me"});
     let id = "6c1f00a2b7d4e1593a0c4d10";
     for (method, path, body, failure) in [
         ("GET", "/v2/queues", None, "Queues could not be listed."),
@@ -24,6 +25,22 @@ fn each_operation_says_what_was_not_done() {
         ("DELETE", "/v2/queues/q/messages/ID", None, "Message could not be deleted."),
         ("DELETE", "/v2/queues/q/messages?ids=ID", None, "Messages could not be deleted."),
         ("DELETE", "/v2/queues/q/messages?pop=1", None, "Messages could not be popped."),
+        ("GET", "/v2/queues/q/subscriptions", None, "Subscriptions could not be listed."),
+        ("POST", "/v2/queues/q/subscriptions", Some(new), "Subscription could not be created."),
+        ("GET", "/v2/queues/q/subscriptions/ID", None, "Subscription could not be retrieved."),
+        ("DELETE", "/v2/queues/q/subscriptions/ID", None, "Subscription could not be deleted."),
+        (
+            "PATCH",
+            "/v2/queues/q/subscriptions/ID",
+            Some(json!({"ttl": 60})),
+            "Subscription could not be updated.",
+        ),
+        (
+            "PUT",
+            "/v2/queues/q/subscriptions/ID/confirm",
+            Some(json!({"confirmed": true})),
+            "Subscription could not be confirmed.",
+        ),
         ("POST", "/v2/queues/q/claims", None, "Claim could not be created."),
         ("GET", "/v2/queues/q/claims/ID", None, "Claim could not be queried."),
         ("PATCH", "/v2/queues/q/claims/ID", Some(json!({})), "Claim could not be updated."),

@@ -44,6 +44,21 @@ fn the_home_document_lists_what_is_served() {
             "hints": {"allow": ["GET"], "formats": {"application/json": {}}},
         })
     );
+    assert_eq!(
+        resources["rel/subscriptions_post"],
+        json!({
+            "href-template": "/v2/queues/{queue_name}/subscriptions",
+            "href-vars": {
+                "queue_name": "param/queue_name",
+                "limit": "param/subscription_limit",
+            },
+            "hints": {
+                "allow": ["POST"],
+                "formats": {"application/json": {}},
+                "accept-post": ["application/json"],
+            },
+        })
+    );
     assert_eq!(resources.get("rel/health"), None);
     Request::new(app.address(), "GET", "/v2/").expect(400);
     app.get("/v2/").header("Accept", "application/json-home").expect(406);
@@ -127,6 +142,9 @@ fn other_methods_are_answered_after_the_headers() {
         ("/v2/queues/q/messages", "DELETE, GET, POST"),
         ("/v2/queues/q/messages/m", "DELETE, GET"),
         ("/v2/queues/q/claims", "POST"),
+        ("/v2/queues/q/subscriptions", "GET, POST"),
+        ("/v2/queues/q/subscriptions/s", "DELETE, GET, PATCH"),
+        ("/v2/queues/q/subscriptions/s/confirm", "PUT"),
         ("/v2/queues/q/claims/c", "DELETE, GET, PATCH"),
     ] {
         let answer = app.request("TRACE", path).expect(405);

@@ -19,3 +19,4 @@ mod queue_patch;
 mod queues;
 mod samples;
 mod share;
+mod subscriptions;

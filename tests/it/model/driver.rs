@@ -9,7 +9,7 @@ use nusku::model::{
 };
 use nusku::storage::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, Volume,
+    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
 };
 
 use super::State;
@@ -34,12 +34,18 @@ impl DataDriver for ModelDriver {
         self
     }
 
+    fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         Ok(())
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
-        Ok(self.state().collect(now))
+        let mut state = self.state();
+        state.end_subscriptions(now);
+        Ok(state.collect(now))
     }
 
     async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {

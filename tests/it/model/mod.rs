@@ -7,6 +7,7 @@
 
 mod driver;
 mod pools;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ struct State {
     last_markers: BTreeMap<QueueKey, u64>,
     /// The marker of each message that was ever in a queue.
     places: BTreeMap<(QueueKey, MessageId), u64>,
+    /// In the order in which they were made.
+    subscriptions: Vec<subscriptions::Kept>,
     /// Messages that expired and that no collection has reported yet.
     expired: u64,
 }

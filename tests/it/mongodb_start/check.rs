@@ -187,7 +187,9 @@ async fn what_stands_in_the_way_is_told() {
     queues.update_one(doc! { "p_q": "p/good" }, doc! { "$set": { "c.v": 20 } }).await.unwrap();
     let catalogue = place.client.database(&place.databases.prefix).collection("catalogue");
     catalogue.insert_one(doc! { "p_q": "p/pooled", "s": "pool" }).await.unwrap();
-    place.collection("subscriptions", "subscriptions").insert_one(doc! { "s": "q" }).await.unwrap();
+    let subscriptions = place.collection("subscriptions", "subscriptions");
+    let sound = doc! { "s": "q", "u": "http://a", "t": 60, "o": {}, "p": "p", "c": false };
+    subscriptions.insert_many([sound, doc! { "s": "q" }]).await.unwrap();
     let before = place.fingerprint().await;
     let text = stdout(&place.check(&[]), 1);
     for (expected, example) in [
@@ -203,7 +205,8 @@ async fn what_stands_in_the_way_is_told() {
         ("1 × messages of no queue", &nobodys),
         ("1 × messages in a partition in which", &strayed),
         ("1 × queues that live in pools", "catalogue"),
-        ("1 × subscriptions", "subscriptions"),
+        ("2 × subscriptions: nusku keeps them", "_subscriptions.subscriptions"),
+        ("1 × subscriptions that are not as Zaqar writes them", "field u"),
     ] {
         let line = text.lines().find(|line| line.trim_start().starts_with(expected));
         assert!(line.is_some_and(|line| line.contains(example)), "{expected}: {text}");

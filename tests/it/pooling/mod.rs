@@ -6,6 +6,7 @@
 mod down;
 mod places;
 mod races;
+mod subscriptions;
 
 use nusku::config::Settings;
 use serde_json::{Value, json};

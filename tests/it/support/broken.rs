@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nusku::model::{
-    ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
-    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
+    ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, NewSubscription,
+    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Subscription,
+    SubscriptionChange, SubscriptionId, Timestamp,
 };
 use nusku::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
-    QueueController, Result, Storage, Volume,
+    QueueController, Result, Storage, Subscribed, SubscriptionController, Volume,
 };
 
 /// The reason that no client may ever see.
@@ -38,6 +39,9 @@ impl DataDriver for Broken {
         self
     }
     fn claims(&self) -> &dyn ClaimController {
+        self
+    }
+    fn subscriptions(&self) -> &dyn SubscriptionController {
         self
     }
     async fn ping(&self) -> Result<()> {
@@ -137,6 +141,43 @@ impl ClaimController for Broken {
         fail()
     }
     async fn release(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<()> {
+        fail()
+    }
+}
+
+#[async_trait]
+impl SubscriptionController for Broken {
+    async fn create(&self, _: &QueueKey, _: NewSubscription, _: Timestamp) -> Result<Subscribed> {
+        fail()
+    }
+    async fn get(&self, _: &QueueKey, _: SubscriptionId, _: Timestamp) -> Result<Subscription> {
+        fail()
+    }
+    async fn list(
+        &self,
+        _: &QueueKey,
+        _: Option<SubscriptionId>,
+        _: u32,
+        _: Timestamp,
+    ) -> Result<Vec<Subscription>> {
+        fail()
+    }
+    async fn update(
+        &self,
+        _: &QueueKey,
+        _: SubscriptionId,
+        _: SubscriptionChange,
+        _: Timestamp,
+    ) -> Result<()> {
+        fail()
+    }
+    async fn confirm(&self, _: &QueueKey, _: SubscriptionId, _: bool, _: Timestamp) -> Result<()> {
+        fail()
+    }
+    async fn delete(&self, _: &QueueKey, _: SubscriptionId) -> Result<()> {
+        fail()
+    }
+    async fn purge(&self, _: &QueueKey) -> Result<()> {
         fail()
     }
 }

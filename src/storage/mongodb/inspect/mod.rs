@@ -4,6 +4,7 @@
 mod findings;
 mod messages;
 mod queues;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 
@@ -115,6 +116,7 @@ pub async fn inspect(uri: &str, settings: &MongodbSettings) -> InspectResult<Ins
     let mut seen = SeenQueues::new();
     let partitions = look.partitions(partitions, &mut seen, &mut findings).await?;
     let queues = queues::look(&client, settings, seen, &mut findings).await?;
+    subscriptions::look(&client, settings, &mut findings).await?;
     look.companions(&mut findings).await?;
     if queues == 0 && partitions.is_empty() {
         findings.hinders("database that is not there", &settings.database);
@@ -186,7 +188,6 @@ impl Look<'_> {
     /// What belongs to parts of Zaqar that nusku does not have.
     async fn companions(&self, findings: &mut Findings) -> InspectResult<()> {
         let management = self.settings.queue_database();
-        let subscriptions = format!("{}_subscriptions", self.settings.database);
         let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
             (management, "pools", false, "pools: nusku uses them with pooling.enabled"),
@@ -197,7 +198,6 @@ impl Look<'_> {
                 "queues that live in pools: nusku does not see what Zaqar put there",
             ),
             (management, "flavors", false, "flavors: nusku uses them with pooling.enabled"),
-            (&*subscriptions, "subscriptions", true, "subscriptions: nusku notifies nobody"),
             (&*topics, "topics", false, "topics: nusku has none"),
         ] {
             let documents: Documents = self.client.database(database).collection(collection);

@@ -11,7 +11,8 @@ use crate::transport::http::extract::Known;
 use crate::transport::http::resource;
 
 /// One relation: its name, its address, the methods it has, and the variables
-/// in the address that are described by another name than their own.
+/// that are described by another name than their own. One that is not in the
+/// address is described all the same: Zaqar's document has such a one.
 struct Relation {
     name: &'static str,
     href: &'static str,
@@ -30,7 +31,7 @@ const fn relation(
 
 /// What everybody can use. `rel/message_delete` names the parameter `claim`,
 /// as Zaqar's document does; what the server reads is `claim_id`.
-const RELATIONS: [Relation; 15] = [
+const RELATIONS: [Relation; 19] = [
     relation("queues", "/v2/queues{?marker,limit,detailed}", &["GET"], &[("limit", "queue_limit")]),
     relation("queue", "/v2/queues/{queue_name}", &["GET", "PUT", "DELETE", "PATCH"], &[]),
     relation("queue_stats", "/v2/queues/{queue_name}/stats", &["GET"], &[]),
@@ -60,6 +61,30 @@ const RELATIONS: [Relation; 15] = [
     ),
     relation("patch_claim", "/v2/queues/{queue_name}/claims/{claim_id}", &["PATCH"], &[]),
     relation("delete_claim", "/v2/queues/{queue_name}/claims/{claim_id}", &["DELETE"], &[]),
+    relation(
+        "subscriptions_get",
+        "/v2/queues/{queue_name}/subscriptions{?marker,limit}",
+        &["GET"],
+        &[("limit", "subscription_limit")],
+    ),
+    relation(
+        "subscriptions_post",
+        "/v2/queues/{queue_name}/subscriptions",
+        &["POST"],
+        &[("limit", "subscription_limit")],
+    ),
+    relation(
+        "subscription",
+        "/v2/queues/{queue_name}/subscriptions/{subscriptions_id}",
+        &["GET", "DELETE"],
+        &[],
+    ),
+    relation(
+        "subscription_patch",
+        "/v2/queues/{queue_name}/subscriptions/{subscriptions_id}",
+        &["PATCH"],
+        &[],
+    ),
     relation("ping", "/v2/ping", &["GET"], &[]),
 ];
 
@@ -90,7 +115,9 @@ impl Relation {
             document.insert("href-vars".into(), Value::Object(variables));
         }
         let mut hints = json!({ "allow": self.allow, "formats": { "application/json": {} } });
-        if matches!(self.allow, ["POST"]) || self.name == "patch_claim" {
+        if matches!(self.allow, ["POST"])
+            || matches!(self.name, "patch_claim" | "subscription_patch")
+        {
             hints["accept-post"] = json!(["application/json"]);
         }
         document.insert("hints".into(), hints);
@@ -99,16 +126,14 @@ impl Relation {
 
     /// The names between braces, each with the name it is described by.
     fn variables(&self) -> Map<String, Value> {
-        self.href
+        let names = self
+            .href
             .split('{')
             .skip(1)
             .filter_map(|part| part.split('}').next())
-            .flat_map(|names| names.trim_start_matches('?').split(','))
-            .map(|name| {
-                let alias = self.aliases.iter().find(|(own, _)| *own == name);
-                let described = alias.map_or(name, |(_, other)| other);
-                (name.to_owned(), format!("param/{described}").into())
-            })
+            .flat_map(|names| names.trim_start_matches('?').split(','));
+        let all = names.map(|name| (name, name)).chain(self.aliases.iter().copied());
+        all.map(|(name, described)| (name.to_owned(), format!("param/{described}").into()))
             .collect()
     }
 }
@@ -184,7 +209,7 @@ mod tests {
             let document = document(Administration { health, pools });
             document["resources"].as_object().unwrap().len()
         };
-        assert_eq!((count(false, false), count(true, false), count(true, true)), (15, 16, 20));
+        assert_eq!((count(false, false), count(true, false), count(true, true)), (19, 20, 24));
         let document = document(Administration { health: true, pools: true });
         assert_eq!(document["resources"]["rel/health"]["href"], "/v2/health");
         assert_eq!(

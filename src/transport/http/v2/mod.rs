@@ -12,6 +12,7 @@ mod purge;
 mod queues;
 pub(super) mod share;
 mod stats;
+mod subscriptions;
 
 use actix_web::web::ServiceConfig;
 
@@ -32,6 +33,7 @@ pub fn routes(config: &mut ServiceConfig, administration: Administration) {
     stats::routes(config);
     purge::routes(config);
     share::routes(config);
+    subscriptions::routes(config);
     health::routes(config, administration);
     if administration.pools {
         pools::routes(config);

@@ -1,0 +1,35 @@
+//! Which subscribers there can be.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of subscriber, by the scheme of its URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriberType {
+    /// A webhook.
+    Http,
+    /// A webhook behind TLS.
+    Https,
+    /// A mailbox.
+    Mailto,
+}
+
+impl SubscriberType {
+    /// The scheme, in lower case.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Mailto => "mailto",
+        }
+    }
+}
+
+impl fmt::Display for SubscriberType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.scheme())
+    }
+}

@@ -1,0 +1,180 @@
+//! Subscriptions: subscribe, look at, list, change, confirm, unsubscribe.
+//!
+//! They are kept, and nobody is told of anything yet.
+
+mod document;
+
+use serde_json::Value;
+
+use self::document::Reader;
+use super::access::Permit;
+use super::access::actions::{
+    ConfirmSubscription, CreateSubscription, DeleteSubscription, GetSubscription,
+    ListSubscriptions, UpdateSubscription,
+};
+use super::check::subscription_limit;
+use super::{Error, Result, Service};
+use crate::model::{Metadata, QueueKey, Subscription, SubscriptionId, Timestamp};
+use crate::storage::{self, DataDriver, Subscribed};
+
+/// What a client is told who subscribes a second time; a blank is missing, as
+/// in Zaqar. A change that would have the same effect is told so with the blank.
+const ALREADY_SUBSCRIBED: &str = "Such subscription already exists.Subscriptions are unique by \
+    project + queue + subscriber URI.";
+
+impl Service {
+    /// Subscribes as `document` says, and makes the queue if it is missing. If
+    /// the subscriber has a subscription that is not confirmed, that one stays
+    /// as it is and is the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for a field that breaks its rule, and then no
+    /// queue is made; [`Error::Conflict`] if the subscriber has a confirmed one.
+    pub async fn create_subscription(
+        &self,
+        queue: &Permit<CreateSubscription>,
+        document: &Value,
+    ) -> Result<SubscriptionId> {
+        let now = self.now();
+        let new = Reader { limits: &self.limits, now }.new_subscription(document)?;
+        if self.storage.control.queues().metadata(queue).await?.is_none() {
+            self.make_queue(queue, Metadata::default()).await?;
+        }
+        match self.storage.data.subscriptions().create(queue, new, now).await? {
+            Subscribed::New(id) => Ok(id),
+            Subscribed::Existing(existing) if !existing.confirmed => Ok(existing.id),
+            Subscribed::Existing(_) => Err(Error::Conflict(ALREADY_SUBSCRIBED.to_owned())),
+        }
+    }
+
+    /// One subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SubscriptionDoesNotExist`], also for an id that is none.
+    pub async fn get_subscription(
+        &self,
+        queue: &Permit<GetSubscription>,
+        id: &str,
+    ) -> Result<Subscription> {
+        let known = parse_id(id)?;
+        let found = self.storage.data.subscriptions().get(queue, known, self.now()).await;
+        found.map_err(|error| as_sent(error, id))
+    }
+
+    /// A page of the subscriptions behind `marker`, an id, in the order in which
+    /// they were made; up to 10 without a `limit`. A missing queue has none, and
+    /// there is nothing behind a marker that is no id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the limit is out of range.
+    pub async fn list_subscriptions(
+        &self,
+        queue: &Permit<ListSubscriptions>,
+        marker: Option<&str>,
+        limit: Option<i64>,
+    ) -> Result<Vec<Subscription>> {
+        let limit = subscription_limit(limit, self.limits.max_subscriptions_per_page)?;
+        let marker = match marker.map(SubscriptionId::parse) {
+            Some(None) => return Ok(Vec::new()),
+            marker => marker.flatten(),
+        };
+        Ok(self.storage.data.subscriptions().list(queue, marker, limit, self.now()).await?)
+    }
+
+    /// Changes the fields that `document` names; whether the subscription is
+    /// confirmed stays, also if the subscriber changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for a field that breaks its rule;
+    /// [`Error::NothingToUpdate`] if there is none that can be changed; after
+    /// these [`Error::SubscriptionDoesNotExist`], also for an id that is none,
+    /// and [`storage::Error::SubscriberIsTaken`].
+    pub async fn update_subscription(
+        &self,
+        queue: &Permit<UpdateSubscription>,
+        id: &str,
+        document: &Value,
+    ) -> Result<()> {
+        let now = self.now();
+        let change = Reader { limits: &self.limits, now }.change(document)?;
+        if change.is_empty() {
+            return Err(Error::NothingToUpdate(id.to_owned()));
+        }
+        let updated = self.storage.data.subscriptions();
+        let updated = updated.update(queue, parse_id(id)?, change, now).await;
+        updated.map_err(|error| as_sent(error, id))
+    }
+
+    /// Notes whether the subscriber agrees, as `document` says. An end of the
+    /// agreement is no end of the subscription: it can be confirmed again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConfirmed`] if the document is no object,
+    /// [`Error::InvalidRequest`] if it does not say yes or no; after these
+    /// [`Error::SubscriptionDoesNotExist`], also for an id that is none.
+    pub async fn confirm_subscription(
+        &self,
+        queue: &Permit<ConfirmSubscription>,
+        id: &str,
+        document: &Value,
+    ) -> Result<()> {
+        let Some(confirmed) = document::confirmed(document)? else {
+            return Err(Error::NotConfirmed(id.to_owned()));
+        };
+        let known = parse_id(id)?;
+        let queue: &QueueKey = queue;
+        let subscriptions = self.storage.data.subscriptions();
+        let noted = subscriptions.confirm(queue, known, confirmed, self.now()).await;
+        noted.map_err(|error| as_sent(error, id))
+    }
+
+    /// Ends a subscription. One that does not exist, or an id that is none, is
+    /// no error.
+    pub async fn delete_subscription(
+        &self,
+        queue: &Permit<DeleteSubscription>,
+        id: &str,
+    ) -> Result<()> {
+        let Some(id) = SubscriptionId::parse(id) else { return Ok(()) };
+        Ok(self.storage.data.subscriptions().delete(queue, id).await?)
+    }
+}
+
+/// Makes sure that a queue has no subscriptions in a store that it is to leave:
+/// they would stay behind.
+///
+/// # Errors
+///
+/// [`Error::Conflict`].
+pub(super) async fn require_none(
+    store: &dyn DataDriver,
+    queue: &QueueKey,
+    now: Timestamp,
+) -> Result<()> {
+    if store.subscriptions().list(queue, None, 1, now).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "Queue {} has subscriptions; its _flavor can be changed only while it has none.",
+        queue.name
+    )))
+}
+
+fn parse_id(id: &str) -> Result<SubscriptionId> {
+    SubscriptionId::parse(id).ok_or_else(|| Error::SubscriptionDoesNotExist(id.to_owned()))
+}
+
+/// The store's answer, with a missing subscription named as the caller named it.
+fn as_sent(error: storage::Error, id: &str) -> Error {
+    match error {
+        storage::Error::SubscriptionDoesNotExist(_) => {
+            Error::SubscriptionDoesNotExist(id.to_owned())
+        }
+        error => error.into(),
+    }
+}
