@@ -19,7 +19,7 @@ use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::{self, Storage};
-use crate::tasks::{Task, gc};
+use crate::tasks::{Task, gc, waits};
 use crate::transport::http;
 
 /// Why the server did not start; every text is one clear sentence.
@@ -66,7 +66,9 @@ pub struct Running {
     address: SocketAddr,
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
+    service: Arc<Service>,
     gc: Task,
+    waits: Task,
     storage: Storage,
 }
 
@@ -83,7 +85,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let storage = open(&settings.storage).await?;
 
     let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
-    let server = match http::serve(service, settings, listener) {
+    let server = match http::serve(Arc::clone(&service), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -95,6 +97,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         address,
         http: server.handle(),
         served: tokio::spawn(server),
+        waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
+        service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
         storage,
     })
@@ -115,11 +119,13 @@ impl Running {
         (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
     }
 
-    /// Stops accepting, answers what is in flight (for `http.shutdown_timeout`
+    /// Answers those who wait, stops accepting, answers what is in flight (for `http.shutdown_timeout`
     /// at most), ends the tasks and closes the store.
     pub async fn stop(self) {
+        self.service.stop_waiting();
         self.http.stop(true).await;
         self.gc.stop().await;
+        self.waits.stop().await;
         self.storage.data.close().await;
     }
 }

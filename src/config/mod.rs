@@ -7,6 +7,7 @@
 mod load;
 mod redact;
 mod validate;
+mod waiting;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flag, Sources};
 pub use redact::shown_uri;
+pub use waiting::WaitingSettings;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -34,6 +36,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
+    /// Requests that wait for messages, and streams.
+    pub waiting: WaitingSettings,
     /// Garbage collection.
     pub gc: GcSettings,
     /// Logs.
@@ -95,6 +99,8 @@ pub struct Limits {
     pub max_claim_ttl: u32,
     /// Longest grace of a claim, in seconds.
     pub max_claim_grace: u32,
+    /// Longest wait of a claim or a listing for messages, in seconds.
+    pub max_wait: u32,
     /// Whether a client id must be a UUID.
     pub client_id_uuid_safe: ClientIdRule,
     /// Shortest client id that is not a UUID, in characters.
@@ -226,6 +232,8 @@ pub struct MongodbSettings {
     pub ssl_cert_reqs: CertificateRule,
     /// How long a listing holds back what lies behind a gap, in seconds.
     pub hold_back: u32,
+    /// Seconds between looks at a queue that somebody waits for.
+    pub watch_interval: u32,
     /// How bodies are kept.
     pub body_encoding: BodyEncoding,
 }

@@ -47,6 +47,9 @@ pub enum Error {
     /// [`storage::Error::MessageIsNotClaimed`] instead.
     #[error("The specified claim does not exist or has expired.")]
     MalformedClaimId,
+    /// No more requests may wait; the text names the limit.
+    #[error("{0}")]
+    TooManyWaiters(String),
     /// The store has something to say.
     #[error(transparent)]
     Storage(#[from] storage::Error),

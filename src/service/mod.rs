@@ -22,7 +22,9 @@ mod sealing;
 mod share;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+use self::waiting::Waiting;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
@@ -34,6 +36,7 @@ pub use health::{Health, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
 pub use share::{ShareRequest, SignedUrl};
+pub use waiting::{ClaimTerms, Followed, Follower};
 
 /// Everything a front end may ask for.
 pub struct Service {
@@ -42,18 +45,22 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    waiting: Waiting,
 }
 
 impl Service {
     /// A service over `storage`, with the rules of `settings`.
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
+        let waiting = Waiting::new(&settings.waiting);
+        storage.data.announce_to(waiting.watcher());
         Self {
             storage,
             clock,
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            waiting,
         }
     }
 

@@ -132,6 +132,8 @@ impl Service {
         // be older than what somebody else has made of it.
         if !changes.is_empty() {
             queues.set_metadata(queue, &stored, &updated).await?;
+            // Delayed messages show where there are no delays any more.
+            self.queue_changed(queue);
         }
         Ok(metadata::shown(Some(&updated), &self.limits))
     }

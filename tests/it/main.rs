@@ -26,3 +26,4 @@ mod property;
 mod store;
 mod support;
 mod tidy;
+mod waiting;

@@ -239,6 +239,7 @@ fn bury(
         Some(number) => number,
         None => queues::insert(tx, &grave, Arc::default())?,
     };
+    tx.note_arrivals(queue, spent.len());
     for mut slip in spent {
         slip.queue = queue;
         slip.marker = tx.number();

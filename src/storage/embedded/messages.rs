@@ -56,6 +56,7 @@ fn post(
         tx.note_posted(number, message);
         ids.push(slip.id());
     }
+    tx.note_arrivals(queue, ids.len());
     Ok(ids)
 }
 

@@ -6,6 +6,7 @@
 //! process at a time.
 
 pub mod admin;
+mod announcer;
 mod body;
 mod checkpointer;
 mod claims;
@@ -36,6 +37,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use error::OpenError;
 
+use self::announcer::Announcer;
 use self::checkpointer::Checkpointer;
 use self::error::OpResult;
 use self::lock::DirectoryLock;
@@ -49,7 +51,7 @@ use crate::config::EmbeddedSettings;
 use crate::model::Timestamp;
 use crate::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    Result, Volume, Watcher,
 };
 
 /// Messages collected in one commit.
@@ -105,7 +107,8 @@ impl EmbeddedDriver {
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
         let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
-        let memory = Arc::new(Memory { registry: Registry::default(), recent });
+        let (registry, announcer) = (Registry::default(), Announcer::default());
+        let memory = Arc::new(Memory { registry, recent, announcer });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -210,6 +213,16 @@ impl DataDriver for EmbeddedDriver {
             Ok(Collected { messages, more })
         })
         .await
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        self.memory.announcer.listen(watcher);
+    }
+
+    async fn catch_up(&self, now: Timestamp) -> Result<()> {
+        // Whatever the writer settles, it tells.
+        self.settled(now).await;
+        Ok(())
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

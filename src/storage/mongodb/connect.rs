@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::announcer::Announcer;
 use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
@@ -117,11 +118,16 @@ impl MongodbDriver {
             .map_err(|error| OpenError::Threads(error.to_string()))?;
         let (state, receiver) = watch::channel(State::Waiting("it is not ready yet".to_owned()));
         let (verdict, first) = oneshot::channel();
-        runtime.spawn(keep_trying(target, settings.clone(), state, verdict));
+        let announcer = Arc::<Announcer>::default();
+        let tries = keep_trying(target, settings.clone(), Arc::clone(&announcer), state, verdict);
+        runtime.spawn(tries);
         // From here on, dropping the driver is what ends its threads.
         let patience = Patience::new(settings);
         let encoding = settings.body_encoding;
-        let driver = Self { state: receiver, patience, encoding, runtime: Some(runtime) };
+        let watch_interval = settings.watch_interval;
+        let runtime = Some(runtime);
+        let driver =
+            Self { state: receiver, patience, encoding, announcer, watch_interval, runtime };
         match timeout(START_LIMIT.min(patience.whole), first).await {
             Ok(Ok(Err(refused))) => Err(refused),
             _ => Ok(Arc::new(driver)),
@@ -163,6 +169,7 @@ async fn ping(store: &Store) -> Result<()> {
 async fn keep_trying(
     target: Target,
     settings: MongodbSettings,
+    announcer: Arc<Announcer>,
     state: watch::Sender<State>,
     verdict: oneshot::Sender<std::result::Result<(), OpenError>>,
 ) {
@@ -170,7 +177,9 @@ async fn keep_trying(
     let mut silence = Silence::new();
     loop {
         match reach(&target, &settings).await {
-            Ok(engine) => {
+            Ok(mut store) => {
+                store.announcer = announcer;
+                let engine = Engine::start(&Handle::current(), store);
                 let layout = engine.store.layout;
                 tracing::info!(hosts = target.hosts, %layout, "MongoDB is ready");
                 state.send_replace(State::Ready(engine));
@@ -228,17 +237,13 @@ impl Silence {
 }
 
 /// One try: a client of its own, a primary that answers, a database made ready.
-async fn reach(
-    target: &Target,
-    settings: &MongodbSettings,
-) -> std::result::Result<Arc<Engine>, Setback> {
+async fn reach(target: &Target, settings: &MongodbSettings) -> std::result::Result<Store, Setback> {
     let Greeting { client, hello, mut view } = greet(target, settings).await?;
     // However long an index takes, but not on a server that is gone.
-    let store = tokio::select! {
-        store = prepare(client, &hello, target, settings) => store?,
-        _ = view.deserted(target) => return Err(Setback::Passing(view.report())),
-    };
-    Ok(Engine::start(&Handle::current(), store))
+    tokio::select! {
+        store = prepare(client, &hello, target, settings) => store,
+        _ = view.deserted(target) => Err(Setback::Passing(view.report())),
+    }
 }
 
 /// A database that answers.

@@ -14,9 +14,11 @@
 //!   changes at once; `listing`, `walk`, `heads`, `gaps`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
-//!   background; `inspect`: a look from outside.
+//!   background; `announcer`, `overhear`: what those who wait are told; `inspect`: a look
+//!   from outside.
 
 mod alone;
+mod announcer;
 mod bson_to_json;
 mod bury;
 mod candidates;
@@ -46,6 +48,7 @@ mod listing;
 mod messages;
 mod metadata;
 mod options;
+mod overhear;
 mod post;
 mod prepare;
 mod queue_cache;
@@ -66,13 +69,14 @@ use async_trait::async_trait;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
+use announcer::Announcer;
 pub use connect::OpenError;
 use error::unavailable;
 use store::{QueueEntry, Store};
 
 use super::{
     ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    Result, Volume, Watcher,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -82,6 +86,8 @@ pub struct MongodbDriver {
     state: watch::Receiver<State>,
     patience: error::Patience,
     encoding: BodyEncoding,
+    announcer: Arc<Announcer>,
+    watch_interval: u32,
     /// The driver's own threads: connections belong to them, not to those that
     /// serve requests, and what was begun is finished whoever stops waiting.
     runtime: Option<Runtime>,
@@ -188,6 +194,19 @@ impl DataDriver for MongodbDriver {
             store.patience.persist(|| gc::slice(store, now)).await
         })
         .await
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        self.announcer.listen(Arc::clone(&watcher));
+        if let Some(runtime) = &self.runtime {
+            let (state, announcer) = (self.state.clone(), Arc::clone(&self.announcer));
+            runtime.spawn(overhear::keep_listening(state, announcer, watcher));
+        }
+    }
+
+    async fn catch_up(&self, now: Timestamp) -> Result<()> {
+        self.announcer.look(now, self.watch_interval);
+        Ok(())
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

@@ -7,6 +7,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
 
+use super::announcer::Announcer;
 use super::document::{Foreign, Stored};
 use super::error::Patience;
 use super::gaps::Gaps;
@@ -44,6 +45,8 @@ pub struct Store {
     pub heads: Heads,
     /// Which markers may still get a message.
     pub gaps: Gaps,
+    /// Whom to tell of arrivals.
+    pub announcer: Arc<Announcer>,
     skipped: AtomicU64,
 }
 
@@ -97,6 +100,7 @@ impl Store {
             cache: QueueCache::default(),
             heads: Heads::default(),
             gaps: Gaps::default(),
+            announcer: Arc::default(),
             skipped: AtomicU64::new(0),
         }
     }

@@ -23,6 +23,9 @@ const NOT_FOUND: &str = "Not found";
 /// Title of a refused deletion of a message.
 const UNABLE_TO_DELETE: &str = "Unable to delete";
 
+/// Title of what may work a little later.
+const UNAVAILABLE: &str = "Service temporarily unavailable";
+
 /// An answer that says what went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -122,7 +125,7 @@ impl ApiError {
     pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
             ClaimDoesNotExist, Conflict, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessagesDoNotExist, Storage,
+            MessageDoesNotExist, MessagesDoNotExist, Storage, TooManyWaiters,
         };
         match error {
             MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
@@ -134,6 +137,7 @@ impl ApiError {
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
+            TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
             Storage(error) => Self::from_storage(&error, failure),
         }
     }
@@ -171,7 +175,7 @@ impl ApiError {
             reason: Some(reason.into()),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Service temporarily unavailable",
+                UNAVAILABLE,
                 format!("{failure} Please try again in a few seconds."),
             )
         }

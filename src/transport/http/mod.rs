@@ -64,6 +64,9 @@ pub fn serve(
     })
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(LINGER)
+    // Who hangs up waits no more: its place in a line is free at once. A client
+    // that only says that it will send no more cannot be told apart.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(u64::from(settings.http.shutdown_timeout))
     .disable_signals();
     let server = match settings.http.workers {

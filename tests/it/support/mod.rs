@@ -19,6 +19,7 @@ use nusku::model::Timestamp;
 use nusku::service::Service;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
+use nusku::tasks::waits;
 use nusku::transport::http;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
+    service: Arc<Service>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     _dir: tempfile::TempDir,
@@ -67,25 +69,42 @@ impl TestApp {
 
     fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage, clock.clone(), settings));
+        let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let settings = settings.clone();
+        let data = Arc::clone(&storage.data);
+        let (served, ticks) = (Arc::clone(&service), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = http::serve(service, &settings, listener).unwrap();
+                let watcher = served.watcher();
+                let waits = waits::start(data, watcher, ticks);
+                let server = http::serve(served, &settings, listener).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
+                waits.stop().await;
             });
         });
         let handle = receive.recv().unwrap();
-        Self { address, clock, handle, thread: Some(thread), _dir: dir }
+        Self { address, clock, service, handle, thread: Some(thread), _dir: dir }
     }
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Returns when so many requests wait for messages.
+    pub fn await_waiters(&self, count: usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut waiters = self.service.waiters();
+        runtime.block_on(waiters.wait_for(|&waiters| waiters == count)).unwrap();
+    }
+
+    /// What a stop does first.
+    pub fn stop_waiting(&self) {
+        self.service.stop_waiting();
     }
 
     /// Where the server listens.
@@ -156,6 +175,7 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
+        self.service.stop_waiting();
         // Told without waiting for an answer: there is no runtime here.
         drop(self.handle.stop(false));
         if let Some(thread) = self.thread.take() {

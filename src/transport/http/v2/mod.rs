@@ -1,6 +1,7 @@
 //! `/v2`: a file per resource.
 
 mod claims;
+mod events;
 mod health;
 mod home;
 pub(super) mod json_patch;
