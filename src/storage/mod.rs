@@ -83,9 +83,7 @@ pub trait DataDriver: Send + Sync {
     /// Called at every second of the clock while somebody waits: tells the
     /// watcher of what comes free by the passing of time alone, and of what a
     /// store cannot know otherwise.
-    async fn catch_up(&self, _now: Timestamp) -> Result<()> {
-        Ok(())
-    }
+    async fn catch_up(&self, _now: Timestamp) {}
 
     /// Messages in all queues of all projects.
     async fn volume(&self, now: Timestamp) -> Result<Volume>;

@@ -15,7 +15,7 @@ pub struct Announcer(OnceLock<Arc<dyn Watcher>>);
 impl Announcer {
     /// Tells `watcher` from now on; whoever comes first stays.
     pub fn listen(&self, watcher: Arc<dyn Watcher>) {
-        // A second service over one driver has to do without.
+        // Told twice is told enough.
         let _ = self.0.set(watcher);
     }
 

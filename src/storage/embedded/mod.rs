@@ -219,10 +219,9 @@ impl DataDriver for EmbeddedDriver {
         self.memory.announcer.listen(watcher);
     }
 
-    async fn catch_up(&self, now: Timestamp) -> Result<()> {
+    async fn catch_up(&self, now: Timestamp) {
         // Whatever the writer settles, it tells.
         self.settled(now).await;
-        Ok(())
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

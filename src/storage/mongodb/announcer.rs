@@ -31,10 +31,10 @@ struct Known {
 }
 
 impl Announcer {
-    /// Tells `watcher` from now on; whoever comes first stays.
-    pub fn listen(&self, watcher: Arc<dyn Watcher>) {
-        // A second service over one driver has to do without.
-        let _ = self.watcher.set(watcher);
+    /// Tells `watcher` from now on; whoever comes first stays, and anybody else
+    /// is answered `false`.
+    pub fn listen(&self, watcher: Arc<dyn Watcher>) -> bool {
+        self.watcher.set(watcher).is_ok()
     }
 
     /// Who is told, if anybody is and waits.

@@ -197,16 +197,16 @@ impl DataDriver for MongodbDriver {
     }
 
     fn announce_to(&self, watcher: Arc<dyn Watcher>) {
-        self.announcer.listen(Arc::clone(&watcher));
-        if let Some(runtime) = &self.runtime {
+        if self.announcer.listen(Arc::clone(&watcher))
+            && let Some(runtime) = &self.runtime
+        {
             let (state, announcer) = (self.state.clone(), Arc::clone(&self.announcer));
             runtime.spawn(overhear::keep_listening(state, announcer, watcher));
         }
     }
 
-    async fn catch_up(&self, now: Timestamp) -> Result<()> {
+    async fn catch_up(&self, now: Timestamp) {
         self.announcer.look(now, self.watch_interval);
-        Ok(())
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {
