@@ -12,8 +12,9 @@ COPY --from=build /src/target/release/nusku /usr/local/bin/nusku
 USER nusku
 VOLUME /data
 EXPOSE 8888
-# Inside a container, 0.0.0.0 is what the published port leads to. Clients are
-# believed who they say they are: publish it where only trusted ones connect.
+# Inside a container, 0.0.0.0 is what the published port leads to. Unless
+# NUSKU_AUTH__STRATEGY says otherwise, clients are believed who they say they
+# are: publish it where only trusted ones connect.
 ENTRYPOINT ["nusku"]
 CMD ["serve", "--bind", "0.0.0.0", "--storage", "embedded:/data"]
 HEALTHCHECK --interval=10s --timeout=6s CMD ["nusku", "ping"]

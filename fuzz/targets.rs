@@ -7,6 +7,7 @@ use bytes::Bytes;
 use nusku::model::{ClaimId, ClientId, Marker, MessageId, QueueName, TextFault};
 use nusku::service::iso8601;
 use nusku::storage::mongodb::fuzzing as mongodb;
+use nusku::token_file::{TokenFile, read_moment, write_moment};
 use nusku::transport::http::fuzzing;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -25,6 +26,8 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("names", names),
     ("bson", bson),
     ("document", document),
+    ("bearer", bearer),
+    ("token_file", token_file),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -209,5 +212,31 @@ pub fn document(input: &[u8]) {
     }
     if let Ok(metadata) = mongodb::metadata(input) {
         assert!(metadata.to_text().starts_with('{'));
+    }
+}
+
+/// What is taken for a token stands in the header, as one word.
+pub fn bearer(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Some(token) = fuzzing::bearer(text) {
+        assert!(text.trim_end_matches(' ').ends_with(token), "{text}");
+        assert_eq!(token.trim_matches(' '), token, "{text}");
+        let written = format!("Bearer {token}");
+        assert_eq!(fuzzing::bearer(&written), Some(token), "{text}");
+    }
+}
+
+/// A good file has what it says, once; a bad one is refused on one line.
+pub fn token_file(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let file = match TokenFile::parse(text) {
+        Ok(file) => file,
+        Err(reason) => return assert!(!reason.contains('\n'), "{reason}"),
+    };
+    for (index, entry) in file.entries().iter().enumerate() {
+        assert!(file.entries()[..index].iter().all(|other| other.id != entry.id), "{text}");
+        if let Some(moment) = entry.expires {
+            assert_eq!(read_moment(&write_moment(moment)), Some(moment), "{text}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! The only file that names concrete drivers and front ends. Everything else
 //! knows them by their traits and by [`Service`].
 
+mod pools;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -10,17 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings};
+use crate::config::{AuthStrategy, Settings, StorageSettings};
 use crate::service::Service;
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
+use crate::storage::pooling::{Parts, PoolRouter};
 use crate::storage::{self, Storage};
+use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc, waits};
+use crate::transport::auth::{self, Authenticator};
 use crate::transport::http;
+
+/// How soon a changed file is noticed, at the latest.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the server did not start; every text is one clear sentence.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +61,9 @@ pub enum StartError {
         /// What the system said.
         reason: io::Error,
     },
+    /// Nobody could tell who is calling.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
@@ -69,6 +81,7 @@ pub struct Running {
     service: Arc<Service>,
     gc: Task,
     waits: Task,
+    watches: Vec<Task>,
     storage: Storage,
 }
 
@@ -82,10 +95,19 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     // The address first: a port in use is found out before a store is made.
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
-    let storage = open(&settings.storage).await?;
+    warn_of_strangers(settings.auth.strategy, address);
+    let auth_files = Files::look(settings.auth.watched_files());
+    let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
+    let authenticator = authenticator.map(Arc::new);
+    let (storage, router) = open_all(settings).await?;
 
-    let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
-    let server = match http::serve(Arc::clone(&service), settings, listener) {
+    let mut service = Service::new(storage.clone(), clock.clone(), settings);
+    if let Some(router) = router {
+        service = service.with_pools(router);
+    }
+    let service = Arc::new(service);
+    let served = Arc::clone(&service);
+    let server = match http::serve(served, authenticator.clone(), settings, listener) {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -100,6 +122,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
         service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
+        watches: Vec::from_iter(authenticator.map(|authenticator| {
+            watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+        })),
         storage,
     })
 }
@@ -126,26 +151,68 @@ impl Running {
         self.http.stop(true).await;
         self.gc.stop().await;
         self.waits.stop().await;
+        for watch in self.watches {
+            watch.stop().await;
+        }
         self.storage.data.close().await;
     }
 }
 
-/// Collects the garbage of the store that `settings` name, by the time of
+/// Collects the garbage of the stores that `settings` name, by the time of
 /// `clock`, without serving anybody; returns how many messages went.
 ///
 /// # Errors
 ///
 /// [`StartError`]; nothing is left open then.
-pub async fn collect(settings: &StorageSettings, clock: &Clock) -> Result<u64, StartError> {
-    let storage = open(settings).await?;
-    let collected = gc::once(storage.data.as_ref(), clock).await;
+pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartError> {
+    let (storage, router) = open_all(settings).await?;
+    let opened = match &router {
+        Some(router) => router.open_all().await,
+        None => Ok(()),
+    };
+    let collected = match opened {
+        Ok(()) => gc::once(storage.data.as_ref(), clock).await,
+        Err(error) => Err(error),
+    };
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// Headers that anybody can set are no proof of anything.
+fn warn_of_strangers(strategy: AuthStrategy, address: SocketAddr) {
+    if strategy == AuthStrategy::Noauth && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "auth.strategy is noauth: WHOEVER CAN CONNECT IS BELIEVED to be of any project and to \
+             have any role"
+        );
+    }
 }
 
 fn listen(bind: &str, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((bind, port))
         .map_err(|reason| StartError::Listen { address: format!("{bind}:{port}"), reason })
+}
+
+/// Opens the server's own store and, if there are pools, what stands before them:
+/// each of them is opened when it is needed.
+async fn open_all(settings: &Settings) -> Result<(Storage, Option<Arc<PoolRouter>>), StartError> {
+    let own = open(&settings.storage).await?;
+    if !settings.pooling.enabled {
+        return Ok((own, None));
+    }
+    // No other process can change what is in an embedded store.
+    let is_shared = settings.storage.uri.starts_with("mongodb");
+    let memory = Duration::from_secs(settings.pooling.cache_time.into());
+    let router = PoolRouter::new(Parts {
+        control: Arc::clone(&own.control),
+        own: own.data,
+        virtual_pool: settings.pooling.enable_virtual_pool,
+        opener: Arc::new(pools::Opener(settings.storage.clone())),
+        memory: is_shared.then_some(memory),
+        probe_timeout: Duration::from_secs(settings.pooling.probe_timeout.into()),
+    });
+    Ok((Storage { control: own.control, data: router.clone() }, Some(router)))
 }
 
 /// Opens the store that the URI names, the driver first.

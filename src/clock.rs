@@ -39,8 +39,18 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp::from_seconds(since_1970().as_secs().cast_signed()),
+            Source::System => Timestamp::from_seconds(since_epoch().as_secs().cast_signed()),
             Source::Manual(seconds) => Timestamp::from_seconds(*seconds.borrow()),
+        }
+    }
+
+    /// The current time in microseconds since 1970: where the markers of a queue
+    /// begin.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        match &self.0 {
+            Source::System => u64::try_from(since_epoch().as_micros()).unwrap_or(u64::MAX),
+            Source::Manual(_) => self.now().seconds().max(0).cast_unsigned() * 1_000_000,
         }
     }
 
@@ -76,7 +86,7 @@ impl Clock {
     pub async fn moved_on_from(&self, seen: Timestamp) {
         match &self.0 {
             Source::System => {
-                let part = Duration::from_nanos(since_1970().subsec_nanos().into());
+                let part = Duration::from_nanos(since_epoch().subsec_nanos().into());
                 let rest = Duration::from_secs(1).saturating_sub(part);
                 if self.now() == seen {
                     tokio::time::sleep(rest).await;
@@ -90,7 +100,7 @@ impl Clock {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
-fn since_1970() -> Duration {
+fn since_epoch() -> Duration {
     // A machine whose clock stands before 1970 is answered with 0, not a panic.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

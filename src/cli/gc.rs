@@ -39,7 +39,7 @@ pub(super) fn run(args: &GcArgs) -> ExitCode {
         return super::fail(&error);
     }
     let clock = Clock::system();
-    match System::new().block_on(bootstrap::collect(&settings.storage, &clock)) {
+    match System::new().block_on(bootstrap::collect(&settings, &clock)) {
         Ok(1) => super::print("1 message was collected\n"),
         Ok(messages) => super::print(&format!("{messages} messages were collected\n")),
         Err(error) => super::fail(&error),

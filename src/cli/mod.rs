@@ -13,6 +13,7 @@ mod ping;
 mod serve;
 mod settings;
 mod store;
+mod token;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -49,6 +50,9 @@ enum Command {
     /// Moving from Zaqar to nusku on the same database
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Looks after the tokens of callers, where there is no Keystone
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Asks a running server whether it and its store answer.
     Ping(ping::PingArgs),
     /// Puts load on a server, nusku or another one with the v2 API.
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Store(command) => store::run(&command),
         Command::Gc(args) => gc::run(&args),
         Command::Migrate(command) => migrate::run(&command),
+        Command::Token(command) => token::run(command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),
     }

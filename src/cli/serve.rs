@@ -10,7 +10,7 @@ use super::logging;
 use super::settings::SettingsArgs;
 use crate::bootstrap::{self, Running};
 use crate::clock::Clock;
-use crate::config::{Settings, StorageSettings, shown_uri};
+use crate::config::{AuthStrategy, Settings, StorageSettings, shown_uri};
 
 pub(super) fn run(args: &SettingsArgs) -> ExitCode {
     let settings = match args.load() {
@@ -35,7 +35,7 @@ async fn serve(settings: &Settings) -> ExitCode {
     };
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "started");
     // Nobody reading along does not keep a server from serving.
-    super::print(&greeting(&running, &settings.storage));
+    super::print(&greeting(&running, settings));
 
     tokio::select! {
         signal = stop.next() => tracing::info!(signal, "stopping"),
@@ -60,15 +60,19 @@ async fn serve(settings: &Settings) -> ExitCode {
 }
 
 /// Where the server is, where the data is, and something to try.
-fn greeting(running: &Running, storage: &StorageSettings) -> String {
+fn greeting(running: &Running, settings: &Settings) -> String {
     let address = running.address();
+    let caller = match settings.auth.strategy {
+        AuthStrategy::Noauth => "X-Project-ID: demo",
+        AuthStrategy::Keystone | AuthStrategy::Tokens => "X-Auth-Token: TOKEN",
+    };
     format!(
         "nusku {} listens on http://{address}\n{}\nTry: \
          curl -i http://{address}/v2/queues/demo/messages \
-         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H 'X-Project-ID: demo' \
+         -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H '{caller}' \
          -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
         env!("CARGO_PKG_VERSION"),
-        place(storage),
+        place(&settings.storage),
     )
 }
 

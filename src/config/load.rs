@@ -10,7 +10,7 @@ use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{DEFAULTS, Settings, validate};
+use super::{DEFAULTS, SECRETS, Settings, validate};
 
 /// What the name of every environment variable that sets something begins with.
 const PREFIX: &str = "NUSKU_";
@@ -22,9 +22,6 @@ const FILE_VARIABLE: &str = "NUSKU_CONFIG";
 /// server hands on its environment.
 const OF_TESTS: &[&str] =
     &["NUSKU_CRASH_", "NUSKU_FAILOVER_", "NUSKU_OBSERVER_", "NUSKU_PROPERTY_", "NUSKU_TEST_"];
-
-/// Settings whose values are never printed unless somebody asks for them.
-const SECRETS: &[&str] = &["signed_url.secret_key"];
 
 /// Where settings can come from besides the defaults; later fields win.
 #[derive(Clone, Debug, Default)]
@@ -133,11 +130,18 @@ impl Settings {
             figment = figment.merge(&layer);
         }
         let settings: Self = figment.extract().map_err(|error| bad_value(&error))?;
-        validate::check(&settings).map_err(|fault| ConfigError::BadValue {
-            key: fault.key.to_owned(),
-            found: shown(fault.key, fault.found),
-            place: figment.find_metadata(fault.key).map_or_else(String::new, place_of),
-            expected: fault.expected,
+        validate::check(&settings).map_err(|fault| {
+            let (found, place) = match figment.find_metadata(fault.key) {
+                Some(metadata) => (shown(fault.key, fault.found), place_of(metadata)),
+                // What is not there is no secret either.
+                None => (fault.found, "set nowhere".to_owned()),
+            };
+            ConfigError::BadValue {
+                key: fault.key.to_owned(),
+                found,
+                place,
+                expected: fault.expected,
+            }
         })?;
         Ok(settings)
     }
@@ -212,7 +216,7 @@ fn layers(sources: &Sources, known: &Value) -> Result<Vec<Layer>, ConfigError> {
 }
 
 /// A variable is text; it is read as whatever the setting's default is, so that
-/// a key of digits stays a text. What cannot be read so is left for the type
+/// a key of digits stays a text; a list has commas. What cannot be read so is left for the type
 /// check to refuse.
 fn typed(text: &str, default: Option<&Value>) -> Value {
     match default {
@@ -220,6 +224,10 @@ fn typed(text: &str, default: Option<&Value>) -> Value {
             text.parse::<f64>().map_or_else(|_| text.into(), Value::from)
         }
         Some(Value::Num(..)) => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        Some(Value::Array(..)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.collect::<Vec<_>>().into()
+        }
         Some(Value::Bool(..)) => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
         _ => text.into(),
     }

@@ -4,7 +4,9 @@
 //! not in it and a value out of its range are refused, wherever they are given:
 //! a server that starts does what its settings say.
 
+mod auth;
 mod load;
+mod pooling;
 mod redact;
 mod validate;
 mod waiting;
@@ -13,7 +15,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 pub use waiting::WaitingSettings;
 
@@ -24,12 +28,14 @@ pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Serve `/v2/health` (later pools and flavors).
+    /// Serve `/v2/health`, and with pools `/v2/pools` and `/v2/flavors`.
     pub admin_mode: bool,
     /// Keep an MD5 checksum with every message and show it.
     pub enable_checksum: bool,
     /// Limits and defaults a client can run into.
     pub transport: Limits,
+    /// Who is believed to be who.
+    pub auth: AuthSettings,
     /// Pre-signed URLs.
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.
@@ -38,6 +44,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Requests that wait for messages, and streams.
     pub waiting: WaitingSettings,
+    /// Spreading queues over several stores.
+    pub pooling: PoolingSettings,
     /// Garbage collection.
     pub gc: GcSettings,
     /// Logs.
@@ -46,8 +54,8 @@ pub struct Settings {
 
 impl Settings {
     /// The settings as a TOML file that [`Settings::load`] takes back. Without
-    /// `reveal_secrets`, a comment stands in the place of the key, and stars in
-    /// that of a password, with which no database can be opened by mistake.
+    /// `reveal_secrets`, a comment stands in the place of each secret, and stars
+    /// in that of a password, with which no database can be opened by mistake.
     ///
     /// # Errors
     ///
@@ -58,15 +66,40 @@ impl Settings {
         }
         let mut shown = self.clone();
         shown.storage.uri = shown_uri(&self.storage.uri);
-        if shown.signed_url.secret_key.take().is_none() {
-            return toml::to_string(&shown);
-        }
+        let hidden: Vec<_> = shown
+            .secrets()
+            .into_iter()
+            .filter_map(|(key, secret)| secret.take().and_then(|_| key.rsplit_once('.')))
+            .collect();
+        let mut text = toml::to_string(&shown)?;
         // A comment and no made-up value: what is read back must not be a key
         // that everybody knows.
-        let comment = "[signed_url]\n# secret_key is set; --reveal-secrets shows it\n";
-        Ok(toml::to_string(&shown)?.replacen("[signed_url]\n", comment, 1))
+        for (section, name) in hidden {
+            let comment = format!("[{section}]\n# {name} is set; --reveal-secrets shows it\n");
+            text = text.replacen(&format!("[{section}]\n"), &comment, 1);
+        }
+        Ok(text)
+    }
+
+    /// The settings that are never printed unless somebody asks for them.
+    fn secrets(&mut self) -> [(&'static str, &mut Option<String>); SECRETS.len()] {
+        let keystone = &mut self.auth.keystone;
+        let values = [
+            &mut self.signed_url.secret_key,
+            &mut keystone.password,
+            &mut keystone.application_credential_secret,
+        ];
+        let mut keys = SECRETS.into_iter();
+        values.map(|value| (keys.next().unwrap_or_default(), value))
     }
 }
+
+/// The names of [`Settings::secrets`], in the same order.
+const SECRETS: [&str; 3] = [
+    "signed_url.secret_key",
+    "auth.keystone.password",
+    "auth.keystone.application_credential_secret",
+];
 
 /// Limits a client can run into; each one is named in the error it causes.
 /// Names and defaults are those of Zaqar's `[transport]` section.
@@ -87,6 +120,10 @@ pub struct Limits {
     pub max_messages_per_page: u32,
     /// Most messages in a claim or a pop.
     pub max_messages_per_claim_or_pop: u32,
+    /// Most pools in a page.
+    pub max_pools_per_page: u32,
+    /// Most flavors in a page.
+    pub max_flavors_per_page: u32,
     /// Largest body of a queue's creation or update, in bytes.
     pub max_queue_metadata: u64,
     /// Largest body of a post, in bytes.

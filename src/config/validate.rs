@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, shown_uri, waiting,
+    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, pooling, shown_uri,
+    waiting,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -37,12 +38,14 @@ pub(super) type Check = Result<(), Fault>;
 pub(super) fn check(settings: &Settings) -> Check {
     check_lives(&settings.transport)?;
     check_sizes(&settings.transport)?;
+    auth::check(&settings.auth)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     check_http(&settings.http)?;
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;
     waiting::check(&settings.waiting)?;
+    pooling::check(&settings.pooling)?;
     within("gc.interval", settings.gc.interval, 1..=86_400)?;
     check_log_level(&settings.log.level)
 }
@@ -94,6 +97,8 @@ fn check_sizes(limits: &Limits) -> Check {
         ("transport.max_queues_per_page", limits.max_queues_per_page),
         ("transport.max_messages_per_page", limits.max_messages_per_page),
         ("transport.max_messages_per_claim_or_pop", limits.max_messages_per_claim_or_pop),
+        ("transport.max_pools_per_page", limits.max_pools_per_page),
+        ("transport.max_flavors_per_page", limits.max_flavors_per_page),
     ] {
         within(key, value, 1..=LARGEST_PAGE)?;
     }
@@ -133,7 +138,7 @@ fn check_storage_uri(uri: &str) -> Check {
     Err(fault("storage.uri", found, "embedded:DIRECTORY, mongodb://HOSTS or discard:"))
 }
 
-fn check_embedded(embedded: &EmbeddedSettings) -> Check {
+pub(super) fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     let key = "storage.embedded.max_requests_per_commit";
     within(key, embedded.max_requests_per_commit, 1..=65_536)?;
     let key = "storage.embedded.max_waiting_requests";
@@ -144,7 +149,7 @@ fn check_embedded(embedded: &EmbeddedSettings) -> Check {
     within("storage.embedded.body_cache_mib", embedded.body_cache_mib, 0..=65_536)
 }
 
-fn check_mongodb(mongodb: &MongodbSettings) -> Check {
+pub(super) fn check_mongodb(mongodb: &MongodbSettings) -> Check {
     check_database("storage.mongodb.database", &mongodb.database)?;
     if let Some(database) = &mongodb.management_database {
         check_database("storage.mongodb.management_database", database)?;
@@ -192,7 +197,7 @@ fn check_log_level(level: &str) -> Check {
     }
 }
 
-fn check_text(key: &'static str, text: Option<&str>) -> Check {
+pub(super) fn check_text(key: &'static str, text: Option<&str>) -> Check {
     match text {
         Some("") => Err(fault(key, "\"\"", "a text that is not empty")),
         _ => Ok(()),
@@ -211,6 +216,10 @@ pub(super) fn within(
     Err(fault(key, value, expected))
 }
 
-fn fault(key: &'static str, found: impl fmt::Display, expected: impl Into<String>) -> Fault {
+pub(super) fn fault(
+    key: &'static str,
+    found: impl fmt::Display,
+    expected: impl Into<String>,
+) -> Fault {
     Fault { key, found: format!("{found}"), expected: expected.into() }
 }

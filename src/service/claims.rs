@@ -5,7 +5,7 @@ use super::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
 use super::check::{CLAIM_GRACE_MIN, CLAIM_TTL_MIN, message_limit, within};
 use super::metadata::QueueOptions;
 use super::{Error, Field, Result, Service};
-use crate::model::{Claim, ClaimId, ClaimOrder, ListQuery, QueueKey};
+use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, ListQuery, QueueKey};
 use crate::storage;
 
 impl Service {
@@ -32,10 +32,30 @@ impl Service {
             grace,
             limit,
             include_delayed: options.message_delay().is_none(),
-            dead_letter: options.dead_letter(),
+            dead_letter: self.dead_letter(queue, options).await?,
         };
         let claim = self.storage.data.claims().create(queue, &order, self.now()).await?;
         claim.map(|claim| self.open_claim(&queue.project, claim)).transpose()
+    }
+
+    /// The rule of the queue's dead letters. Where there are pools it holds only
+    /// while both queues are in the same one.
+    async fn dead_letter(
+        &self,
+        queue: &QueueKey,
+        options: QueueOptions<'_>,
+    ) -> Result<Option<DeadLetter>> {
+        let (Some(placements), Some(rule)) = (&self.placements, options.dead_letter()) else {
+            return Ok(options.dead_letter());
+        };
+        if placements.join(queue, &rule.queue).await? {
+            return Ok(Some(rule));
+        }
+        tracing::warn!(
+            queue.name = %queue.name, project.id = %queue.project, dead_letter.queue = %rule.queue,
+            "the dead letter queue is in another pool: dead letters stay where they are"
+        );
+        Ok(None)
     }
 
     /// A live claim and what it still holds.

@@ -1,6 +1,6 @@
 //! What can go wrong with a request, whatever protocol it came by.
 
-use crate::model::QueueKey;
+use crate::model::{FlavorName, QueueKey};
 use crate::storage;
 
 /// Why the service refused or failed. Front ends answer by variant; the texts
@@ -21,6 +21,21 @@ pub enum Error {
     /// The change does not fit what is stored.
     #[error("{0}")]
     Conflict(String),
+    /// The pools that are to serve the same queues cannot do the same.
+    #[error("The pool being added does not support the minimum set of capabilities")]
+    CapabilitiesDiffer,
+    /// Queues or a flavor depend on the pool that is to go.
+    #[error("{0}")]
+    PoolIsNeeded(String),
+    /// No flavor can be made of these pools.
+    #[error("{0}")]
+    FlavorNotMade(String),
+    /// The flavor cannot have these pools.
+    #[error("{0}")]
+    FlavorNotChanged(String),
+    /// The project has no such flavor.
+    #[error("Flavor {0} does not exist")]
+    FlavorDoesNotExist(FlavorName),
     /// None of the messages asked for by id is in the queue.
     #[error("{0}")]
     MessagesDoNotExist(String),

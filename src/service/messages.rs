@@ -119,8 +119,7 @@ impl Service {
         client: &ClientId,
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>> {
-        let queues = self.storage.control.queues();
-        let metadata = queues.metadata(queue).await?;
+        let metadata = self.storage.control.queues().metadata(queue).await?;
         let options = QueueOptions::new(metadata.as_deref(), &self.limits);
         let messages = self.check_drafts(drafts, options)?;
 
@@ -128,14 +127,14 @@ impl Service {
         let mut exists = metadata.is_some();
         for _ in 1..POST_TRIES {
             if !exists {
-                queues.create(queue, &Metadata::default()).await?;
+                self.make_queue(queue, Metadata::default()).await?;
             }
             match store.post(queue, client, messages.clone(), self.now()).await {
                 Err(storage::Error::QueueDoesNotExist(_)) => exists = false,
                 posted => return Ok(posted?),
             }
         }
-        queues.create(queue, &Metadata::default()).await?;
+        self.make_queue(queue, Metadata::default()).await?;
         Ok(store.post(queue, client, messages, self.now()).await?)
     }
 

@@ -22,6 +22,7 @@ const DEAD_LETTER_QUEUE_MESSAGES_TTL: &str = "_dead_letter_queue_messages_ttl";
 const MAX_CLAIM_COUNT: &str = "_max_claim_count";
 const ENABLE_ENCRYPT_MESSAGES: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";
+const FLAVOR: &str = "_flavor";
 
 /// The keys that every queue has, stored or not, in the order in which Zaqar
 /// shows them. `_flavor` and `_retry_policy` have no default and are not among
@@ -64,6 +65,12 @@ pub(super) fn shown(stored: Option<&Metadata>, limits: &Limits) -> Map<String, V
         }
     }
     shown
+}
+
+/// The flavor that the queue asks for, if it does. It means something only where
+/// there are pools.
+pub(super) fn flavor(metadata: &Metadata) -> Option<&Value> {
+    metadata.entries().get(FLAVOR).filter(|value| !is_falsy(value))
 }
 
 /// Checks the reserved keys, in Zaqar's order.

@@ -10,29 +10,39 @@ mod checksum;
 mod claims;
 pub mod error;
 mod field;
+mod flavors;
 mod health;
 mod hex;
 pub mod iso8601;
 mod messages;
 mod metadata;
+mod placement;
+mod pools;
 pub mod python;
+mod queue_locks;
 mod queues;
 mod retry_policy;
+mod schema;
 mod sealing;
 mod share;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
+use std::sync::Arc;
+
+use self::placement::Placements;
 use self::waiting::Waiting;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
 use crate::storage::Storage;
+use crate::storage::pooling::PoolRouter;
 
 pub use error::{Error, Result};
 pub use field::Field;
-pub use health::{Health, OperationStatus};
+pub use flavors::FlavorView;
+pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
 pub use share::{ShareRequest, SignedUrl};
@@ -46,6 +56,8 @@ pub struct Service {
     enable_checksum: bool,
     signing_key: Option<String>,
     waiting: Waiting,
+    /// The rules of pools, where there are any.
+    placements: Option<Arc<Placements>>,
 }
 
 impl Service {
@@ -61,7 +73,17 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
+            placements: None,
         }
+    }
+
+    /// The same, with messages in the pools of `router`, which must be the data
+    /// side of the storage.
+    #[must_use]
+    pub fn with_pools(mut self, router: Arc<PoolRouter>) -> Self {
+        let (control, clock) = (Arc::clone(&self.storage.control), self.clock.clone());
+        self.placements = Some(Placements::new(control, router, clock));
+        self
     }
 
     /// The time by which ages are told.

@@ -68,7 +68,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] for a reserved key that breaks its rule.
+    /// [`Error::InvalidRequest`] for a reserved key that breaks its rule, and for
+    /// an unknown flavor where there are pools; [`storage::Error::Unavailable`]
+    /// if no pool takes the queue.
     pub async fn create_queue(
         &self,
         queue: &Permit<CreateQueue>,
@@ -76,7 +78,21 @@ impl Service {
     ) -> Result<bool> {
         metadata::validate(&metadata, &self.limits).map_err(Error::InvalidRequest)?;
         let metadata = metadata::to_store(metadata);
-        Ok(self.storage.control.queues().create(queue, &metadata).await?)
+        if let Some(placements) = &self.placements {
+            placements.check_flavor(&queue.project, &metadata).await?;
+            if placements.is_placed(queue).await? {
+                return Ok(false);
+            }
+        }
+        self.make_queue(queue, metadata).await
+    }
+
+    /// Makes a queue, in a pool if there are any; `false` if it exists.
+    pub(super) async fn make_queue(&self, queue: &QueueKey, metadata: Metadata) -> Result<bool> {
+        match &self.placements {
+            Some(placements) => placements.create(queue, metadata).await,
+            None => Ok(self.storage.control.queues().create(queue, &metadata).await?),
+        }
     }
 
     /// The metadata as shown: stored entries, then reserved ones with their
@@ -91,8 +107,8 @@ impl Service {
     /// # Errors
     ///
     /// [`storage::Error::QueueDoesNotExist`]; [`Error::Conflict`] for a key
-    /// that is not there; [`Error::InvalidBody`] for a reserved key that would
-    /// break its rule; [`storage::Error::MetadataChanged`] only if others keep
+    /// that is not there, and for another flavor while there are messages;
+    /// [`Error::InvalidBody`] for a reserved key that would break its rule; [`storage::Error::MetadataChanged`] only if others keep
     /// changing the queue.
     pub async fn update_queue(
         &self,
@@ -131,11 +147,26 @@ impl Service {
         // Also if they came to nothing: what the store remembers of the queue may
         // be older than what somebody else has made of it.
         if !changes.is_empty() {
+            self.follow_flavor(queue, &stored, &updated).await?;
             queues.set_metadata(queue, &stored, &updated).await?;
             // Delayed messages show where there are no delays any more.
             self.queue_changed(queue);
         }
         Ok(metadata::shown(Some(&updated), &self.limits))
+    }
+
+    async fn follow_flavor(
+        &self,
+        queue: &QueueKey,
+        stored: &Metadata,
+        updated: &Metadata,
+    ) -> Result<()> {
+        let Some(placements) = &self.placements else { return Ok(()) };
+        placements.follow(queue, stored, updated).await.map_err(|error| match error {
+            // All that is wrong with a change is told under one title.
+            Error::InvalidRequest(said) => Error::InvalidBody(said),
+            error => error,
+        })
     }
 
     /// What a client is told whose queue metadata is larger than
@@ -148,7 +179,10 @@ impl Service {
     /// Removes a queue and its messages, claimed ones too. A missing queue is
     /// no error.
     pub async fn delete_queue(&self, queue: &Permit<DeleteQueue>) -> Result<()> {
-        Ok(self.storage.control.queues().delete(queue).await?)
+        match &self.placements {
+            Some(placements) => placements.delete(queue).await,
+            None => Ok(self.storage.control.queues().delete(queue).await?),
+        }
     }
 
     /// A page of the project's queues, ascending by the bytes of their names.

@@ -84,7 +84,8 @@ pub trait CatalogueController: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`super::Error::PoolDoesNotExist`] for that of the new entry.
+    /// [`super::Error::PoolDoesNotExist`] for that of the new entry, if it is
+    /// another one.
     async fn change(
         &self,
         queue: &QueueKey,

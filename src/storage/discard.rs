@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
-    QueueController, Result, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, Error,
+    FlavorController, MessageController, PoolController, QueueController, Result, Volume,
 };
 use crate::model::{
-    Body, ClaimId, ClaimOrder, ClientId, JsonText, ListQuery, MessageId, Metadata, NewMessage,
-    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
+    Body, ClaimId, ClaimOrder, ClientId, Flavor, FlavorName, JsonText, ListQuery, MessageId,
+    Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey, QueueRecord,
+    Stats, StoredClaim, StoredMessage, Timestamp,
 };
 
 /// Bytes of a made-up body, a JSON string.
@@ -73,6 +74,18 @@ impl ControlDriver for DiscardDriver {
     fn queues(&self) -> &dyn QueueController {
         self
     }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
+        self
+    }
 }
 
 #[async_trait]
@@ -91,6 +104,14 @@ impl DataDriver for DiscardDriver {
 
     async fn gc(&self, _: Timestamp) -> Result<Collected> {
         Ok(Collected::default())
+    }
+
+    async fn adopt(&self, _: &QueueKey, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    async fn abandon(&self, _: &QueueKey, _: bool) -> Result<Option<u64>> {
+        Ok(Some(self.next.load(Ordering::Relaxed)))
     }
 
     async fn volume(&self, _: Timestamp) -> Result<Volume> {
@@ -208,5 +229,74 @@ impl ClaimController for DiscardDriver {
 
     async fn release(&self, _: &QueueKey, _: ClaimId, _: Timestamp) -> Result<()> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl PoolController for DiscardDriver {
+    async fn put(&self, _: &Pool) -> Result<()> {
+        Ok(())
+    }
+
+    async fn get(&self, _: &PoolName) -> Result<Option<Pool>> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Pool>> {
+        Ok(Vec::new())
+    }
+
+    async fn of_flavor(&self, _: Option<&FlavorName>) -> Result<Vec<Pool>> {
+        Ok(Vec::new())
+    }
+
+    async fn label(&self, _: &FlavorName, _: &[PoolName], _: bool) -> Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &PoolName) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl FlavorController for DiscardDriver {
+    async fn put(&self, _: &Flavor) -> Result<()> {
+        Ok(())
+    }
+
+    async fn get(&self, _: &ProjectId, _: &FlavorName) -> Result<Option<Flavor>> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &ProjectId, _: Option<&str>, _: u32) -> Result<Vec<Flavor>> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &ProjectId, _: &FlavorName) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CatalogueController for DiscardDriver {
+    async fn get(&self, _: &QueueKey) -> Result<Option<Placement>> {
+        Ok(None)
+    }
+
+    async fn place(&self, _: &QueueKey, pool: &PoolName) -> Result<Placement> {
+        Ok(Placement { pool: pool.clone(), leaving: None })
+    }
+
+    async fn change(&self, _: &QueueKey, _: &Placement, _: &Placement) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn remove(&self, _: &QueueKey, _: &Placement) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn count(&self, _: &PoolName, _: u64) -> Result<u64> {
+        Ok(0)
     }
 }

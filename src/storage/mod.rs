@@ -20,7 +20,8 @@
 //!   order of its keys, 64-bit integers and floats as they were. Whether the
 //!   very text is kept is up to the driver. A sealed body comes back byte for
 //!   byte, and sealed.
-//! * **Separate.** No method sees or touches another project's queues.
+//! * **Separate.** No method sees or touches another project's queues, and no
+//!   id or marker tells of what goes on in other queues.
 //! * **Cancel safe.** Dropping a returned future loses the answer, never half
 //!   of the work.
 
@@ -30,6 +31,8 @@ pub mod discard;
 pub mod embedded;
 pub mod error;
 pub mod mongodb;
+pub mod pooling;
+mod queue_cache;
 
 use std::sync::Arc;
 

@@ -7,18 +7,19 @@
 
 pub mod gc;
 pub mod waits;
+pub mod watch;
 
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::watch as flag;
 use tokio::task::JoinHandle;
 
 /// A running loop.
 #[must_use = "a loop that nobody stops runs as long as the process"]
 #[derive(Debug)]
 pub struct Task {
-    stop: watch::Sender<bool>,
+    stop: flag::Sender<bool>,
     finished: JoinHandle<()>,
 }
 
@@ -28,7 +29,7 @@ impl Task {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = flag::channel(false);
         Self { stop, finished: tokio::spawn(run(Stopping(stopping))) }
     }
 
@@ -42,7 +43,7 @@ impl Task {
 }
 
 /// What a loop hears the end from.
-pub(crate) struct Stopping(watch::Receiver<bool>);
+pub(crate) struct Stopping(flag::Receiver<bool>);
 
 impl Stopping {
     /// Whether it is time to end.

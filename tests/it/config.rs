@@ -179,6 +179,24 @@ fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
         ("[storage]\nuri = \"embedded:\"", "storage.uri is \"embedded:\"", "embedded:DIRECTORY"),
         ("[gc]\ninterval = 0", "gc.interval is 0", "an integer from 1 to 86400"),
         ("[signed_url]\nsecret_key = \"\"", "signed_url.secret_key", "not empty"),
+        (
+            "[auth]\nstrategy = \"trust\"",
+            "auth.strategy is \"trust\"",
+            "noauth or keystone or tokens",
+        ),
+        ("[auth.tokens]\nfile = \"\"", "auth.tokens.file is \"\"", "not empty"),
+        ("[auth.keystone]\nusername = \"\"", "auth.keystone.username is \"\"", "not empty"),
+        ("[auth.keystone]\nmax_requests = 0", "auth.keystone.max_requests is 0", "1 to 1000"),
+        (
+            "[auth.keystone]\ntoken_cache_time = 86401",
+            "auth.keystone.token_cache_time is 86401",
+            "an integer from 0 to 86400",
+        ),
+        (
+            "[auth.keystone]\nservice_token_roles = [\"\"]",
+            "auth.keystone.service_token_roles is a list with an empty role",
+            "a list of roles",
+        ),
         ("[transport]\nmax_claim_ttl = 59", "max_claim_ttl is 59", "from 60 to"),
         ("[transport]\nmax_messages_per_page = 0", "max_messages_per_page is 0", "from 1 to"),
         (
@@ -245,6 +263,96 @@ fn secrets_are_shown_only_when_asked_for() {
     assert!(settings.to_toml(true).unwrap().contains("secret_key = \"open-sesame\""));
 
     let sentence = refusal(load_file("[signed_url]\nsecret_key = 271828\n"));
+    assert!(!sentence.contains("271828"), "{sentence}");
+}
+
+#[test]
+fn a_strategy_wants_all_it_needs() {
+    let complete = [
+        ("auth_url", "\"http://127.0.0.1:5000\""),
+        ("username", "\"nusku\""),
+        ("password", "\"open-sesame\""),
+        ("user_domain_name", "\"Default\""),
+        ("project_name", "\"service\""),
+        ("project_domain_name", "\"Default\""),
+    ];
+    let text = |without: &str| {
+        let given = complete.iter().filter(|(name, _)| *name != without);
+        let lines: Vec<_> = given.map(|(name, value)| format!("{name} = {value}\n")).collect();
+        format!("[auth]\nstrategy = \"keystone\"\n[auth.keystone]\n{}", lines.concat())
+    };
+    let settings = load_file(&text("")).unwrap();
+    assert!(!format!("{settings:?}").contains("open-sesame"));
+    for (name, _) in complete {
+        let sentence = refusal(load_file(&text(name)));
+        let unset = format!("auth.keystone.{name} is unset");
+        assert!(sentence.contains(&unset) && sentence.contains("\"keystone\""), "{sentence}");
+        assert!(!sentence.contains("open-sesame"), "{sentence}");
+    }
+    load_file(&format!("{}user_domain_id = \"default\"\n", text("user_domain_name"))).unwrap();
+
+    let sentence = refusal(load_file("[auth]\nstrategy = \"tokens\"\n"));
+    assert!(sentence.contains("auth.tokens.file is unset (set nowhere)"), "{sentence}");
+
+    let credential = "[auth]\nstrategy = \"keystone\"\n[auth.keystone]\n\
+                      auth_url = \"https://id\"\napplication_credential_id = \"1\"\n";
+    let sentence = refusal(load_file(credential));
+    assert!(
+        sentence.contains("auth.keystone.application_credential_secret is unset"),
+        "{sentence}"
+    );
+    load_file(&format!("{credential}application_credential_secret = \"x\"\n")).unwrap();
+}
+
+#[test]
+fn addresses_of_keystone_are_plain() {
+    for (url, fits) in [
+        ("http://id:5000/v3", true),
+        ("https://[::1]:5000/identity", true),
+        ("id:5000", false),
+        ("ftp://id", false),
+        ("http://", false),
+        ("http://me:sesame@id", false),
+        ("http://id/?token=sesame", false),
+        ("http://id/#sesame", false),
+        ("http://id/v2.0/", false),
+        ("http://id/\\\" sesame=\\\"", false),
+    ] {
+        for name in ["auth_url", "www_authenticate_uri"] {
+            let loaded = load_file(&format!("[auth.keystone]\n{name} = \"{url}\"\n"));
+            assert_eq!(loaded.is_ok(), fits, "{url}");
+            if let Err(sentence) = loaded {
+                assert!(sentence.contains(&format!("auth.keystone.{name}")), "{sentence}");
+                assert!(!sentence.contains("sesame"), "{sentence}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_has_commas_in_the_environment() {
+    let name = "NUSKU_AUTH__KEYSTONE__SERVICE_TOKEN_ROLES";
+    let roles = |text| load_environment(&[(name, text)]).unwrap().auth.keystone.service_token_roles;
+    assert_eq!(roles("service, glance"), ["service", "glance"]);
+    assert_eq!(roles(""), [""; 0]);
+}
+
+#[test]
+fn every_secret_is_hidden() {
+    let settings = load_environment(&[
+        ("NUSKU_AUTH__KEYSTONE__PASSWORD", "open-sesame"),
+        ("NUSKU_AUTH__KEYSTONE__APPLICATION_CREDENTIAL_SECRET", "open-barley"),
+    ])
+    .unwrap();
+    let hidden = settings.to_toml(false).unwrap();
+    for (name, secret) in
+        [("password", "open-sesame"), ("application_credential_secret", "open-barley")]
+    {
+        assert!(!hidden.contains(secret) && hidden.contains(&format!("# {name} is set")));
+        assert!(settings.to_toml(true).unwrap().contains(secret));
+    }
+    load_file(&hidden).unwrap();
+    let sentence = refusal(load_file("[auth.keystone]\npassword = 271828\n"));
     assert!(!sentence.contains("271828"), "{sentence}");
 }
 

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by a panic, in its helpers too"
 )]
 
+mod auth;
 mod bench;
 mod bootstrap;
 mod cli;
@@ -22,6 +23,7 @@ mod model;
 mod mongodb_start;
 mod observers;
 mod on_mongodb;
+mod pooling;
 mod property;
 mod store;
 mod support;

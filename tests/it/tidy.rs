@@ -37,6 +37,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/config/", &["crate::service", "crate::storage", "crate::transport", "actix_web"]),
     ("src/bench/", &["crate::service", "crate::storage", "crate::transport", "actix_web"]),
     ("src/cli/", &["crate::transport", "crate::service", "EmbeddedDriver", "DiscardDriver"]),
+    ("src/token_file/", &["crate::storage", "crate::service", "crate::transport", "actix_web"]),
+    ("src/http_client.rs", &["crate::"]),
     ("src/clock.rs", &["crate::storage", "crate::service", "crate::transport"]),
 ];
 

@@ -7,6 +7,8 @@ CONNS=${BENCH_CONNS:-64}
 MESSAGES=${BENCH_MESSAGES:-1000000}
 CYCLES=${BENCH_CYCLES:-20000}
 QUEUES=${BENCH_QUEUES:-100000}
+WAITERS=${BENCH_WAITERS:-10000}
+WAKES=${BENCH_WAKES:-1000}
 OUT=${BENCH_OUT:-target/bench/$(date +%Y%m%d-%H%M%S)}
 DATA=${BENCH_DATA:-$OUT}
 NUSKU=${BENCH_NUSKU:-}
@@ -25,7 +27,7 @@ need() {
   for tool in "$@"; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
-  ((${#missing[@]} == 0)) || die "missing: ${missing[*]} (Debian: apt install wrk jq mawk)"
+  ((${#missing[@]} == 0)) || die "missing: ${missing[*]} (Debian: apt install wrk jq mawk curl)"
 }
 
 prepare() {
@@ -79,8 +81,8 @@ await() {
 ping_once() {
   local status
   { exec 3<>"/dev/tcp/127.0.0.1/${port[$1]}"; } 2>/dev/null || return 1
-  printf 'GET /v2/ping HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n%s\r\n%s\r\n\r\n' \
-    "Client-ID: $CLIENT" "X-Project-ID: $PROJECT" >&3
+  printf 'GET /v2/ping HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n%s\r\n%s\r\n%s\r\n\r\n' \
+    "Client-ID: $CLIENT" "X-Project-ID: $PROJECT" "X-Auth-Token: ${BENCH_TOKEN:-none}" >&3
   IFS= read -r status <&3 || status=
   exec 3<&-
   [[ $status == *" 204"* ]]

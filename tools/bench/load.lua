@@ -1,11 +1,16 @@
 -- wrk: one request, again and again. Reads PATH; with COUNT and BYTES, posts
--- COUNT messages with bodies of BYTES bytes each to it.
+-- COUNT messages with bodies of BYTES bytes each to it. Shows the token in
+-- BENCH_TOKEN, if any.
 -- wrk ... -s load.lua URL -- PATH [COUNT BYTES]
 
 function init(args)
   wrk.path = args[1]
   wrk.headers["Client-ID"] = "9f1c43a6-52e2-4c8e-9a57-0f4d5b1c7a10"
   wrk.headers["X-Project-ID"] = "nusku-bench"
+  local token = os.getenv("BENCH_TOKEN")
+  if token and token ~= "" then
+    wrk.headers["X-Auth-Token"] = token
+  end
   if args[2] then
     local filler = string.rep("x", tonumber(args[3]) - 2)
     local messages = {}

@@ -3,8 +3,8 @@
 use futures_util::FutureExt as _;
 
 use super::fake::{Call, Fake, claim, claim_id, id, service};
-use crate::service::Health;
 use crate::service::access::Permit;
+use crate::service::{Health, HealthReport};
 use crate::storage::{Error, Volume};
 
 const OPERATIONS: [&str; 8] = [
@@ -31,7 +31,10 @@ async fn health(prepare: impl FnOnce(&Fake)) -> (Health, Vec<Call>) {
     let (service, fake) = service();
     *fake.claim.lock().unwrap() = Some(claim(1));
     prepare(&fake);
-    (service.health(&Permit::of(())).await.unwrap(), fake.calls())
+    match service.health(&Permit::of(())).await.unwrap() {
+        HealthReport::Store(health) => (health, fake.calls()),
+        pools @ HealthReport::Pools { .. } => panic!("there are no pools: {pools:?}"),
+    }
 }
 
 #[tokio::test]

@@ -8,5 +8,7 @@ mod claims;
 mod health;
 mod messages;
 mod metadata;
+mod placement;
+mod pool_store;
 mod queues;
 mod share;

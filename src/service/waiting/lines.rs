@@ -87,14 +87,14 @@ impl Lines {
                 self.most
             )));
         }
-        let count = inside.projects.entry(queue.project.clone()).or_default();
-        if *count >= self.most_per_project {
+        let count = inside.projects.get(&queue.project).copied().unwrap_or_default();
+        if count >= self.most_per_project {
             return Err(Error::TooManyWaiters(format!(
                 "The project has the most waiting requests that it may have, which is {}.",
                 self.most_per_project
             )));
         }
-        *count += 1;
+        inside.projects.insert(queue.project.clone(), count + 1);
         inside.waiters += 1;
         let line = inside.lines.entry(queue.clone()).or_default();
         let (ticket, called) = enter(line);

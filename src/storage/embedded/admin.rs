@@ -62,8 +62,8 @@ pub struct QueueInspection {
 }
 
 /// Checks all of the file: its structure, that every slip has a body and every
-/// body a slip, that every body is what was written, and that no number in use
-/// will be given out again.
+/// body a slip, that every body is what was written, and that no number or
+/// marker in use will be given out again.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ fn all_faults(dir: &Path) -> Result<Vec<String>, OpenError> {
         faults = integrity_faults(&snapshot, "integrity_check")?;
     }
     if faults.is_empty() {
-        faults = matching_faults(&snapshot)?;
+        faults = matching_faults(&snapshot, steps)?;
     }
     Ok(faults)
 }
@@ -169,7 +169,7 @@ pub fn look_over(conn: &Connection, file: &Path, steps: usize) -> Result<(), Ope
         if file.metadata().is_ok_and(|about| about.len() <= CHECKED_AT_START_BYTES) {
             faults = integrity_faults(conn, "quick_check")?;
         } else {
-            look_at_ends(conn)?;
+            look_at_ends(conn, steps)?;
         }
     }
     faults.into_iter().next().map_or(Ok(()), |fault| Err(OpenError::Damaged(fault)))
@@ -177,8 +177,9 @@ pub fn look_over(conn: &Connection, file: &Path, steps: usize) -> Result<(), Ope
 
 /// Reads the first and the last row of every table: so each root is read, and
 /// the way down to both edges, where most requests go.
-fn look_at_ends(conn: &Connection) -> rusqlite::Result<()> {
-    for (table, key) in ORDERED {
+fn look_at_ends(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
+    let there = ORDERED.iter().filter(|(since, _, _)| *since <= steps);
+    for (_, table, key) in there {
         for order in [key.join(", "), key.join(" DESC, ") + " DESC"] {
             let mut end =
                 conn.prepare(&format!("SELECT * FROM {table} ORDER BY {order} LIMIT 1"))?;
@@ -188,17 +189,21 @@ fn look_at_ends(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Every table that messages make, with its primary key.
-const ORDERED: [(&str, &[&str]); 9] = [
-    ("ready", &["queue", "marker"]),
-    ("claimed", &["queue", "marker"]),
-    ("delayed", &["queue", "marker"]),
-    ("body", &["number"]),
-    ("claim", &["number"]),
-    ("delay", &["until", "queue", "marker"]),
-    ("expiry", &["slot", "first"]),
-    ("queue", &["number"]),
-    ("dropped", &["queue"]),
+/// Every table that grows: the step that made it, its name, its primary key.
+const ORDERED: [(usize, &str, &[&str]); 13] = [
+    (1, "ready", &["queue", "marker"]),
+    (1, "claimed", &["queue", "marker"]),
+    (1, "delayed", &["queue", "marker"]),
+    (1, "body", &["number"]),
+    (1, "claim", &["number"]),
+    (1, "delay", &["until", "queue", "marker"]),
+    (1, "expiry", &["slot", "first"]),
+    (1, "queue", &["number"]),
+    (1, "dropped", &["queue"]),
+    (2, "retired", &["project", "name"]),
+    (3, "pool", &["name"]),
+    (3, "flavor", &["project", "name"]),
+    (3, "catalogue", &["project", "name"]),
 ];
 
 /// Opens the store to look at it; also how many steps its layout has taken.
@@ -227,7 +232,7 @@ fn integrity_faults(conn: &Connection, pragma: &str) -> Result<Vec<String>, Open
     Ok(if lines == ["ok"] { Vec::new() } else { lines })
 }
 
-fn matching_faults(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+fn matching_faults(conn: &Connection, steps: usize) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
     let mut count = |what: &str, sql: &str| -> rusqlite::Result<()> {
         let found: u64 = conn.query_row(sql, [], |row| row.get(0))?;
@@ -256,9 +261,15 @@ fn matching_faults(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     )?;
     count(
         "messages have a number that will be given out again",
-        "SELECT count(*) FROM body
-         WHERE max(number, coalesce(marker, 0)) >= coalesce((SELECT next FROM sequence), 0)",
+        "SELECT count(*) FROM body WHERE number >= coalesce((SELECT next FROM sequence), 0)",
     )?;
+    if steps >= 2 {
+        count(
+            "messages have a marker that will be given out again",
+            "SELECT count(*) FROM body JOIN queue ON queue.number = body.queue
+             WHERE coalesce(body.marker, body.number) >= coalesce(queue.next, 0)",
+        )?;
+    }
     faults.extend(altered_bodies(conn)?);
     Ok(faults)
 }

@@ -5,24 +5,31 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::ids::Ids;
 use super::slip::Slip;
-use super::tx::claim_id;
 use crate::model::{Body, JsonText, NewMessage, SealedBody, StoredMessage};
 
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, NULL, ?3, ?4, ?5)")
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
 }
 
-/// Writes the body of message `number`, by a statement from [`inserter`].
+/// Writes the body of the message with that slip, by a statement from
+/// [`inserter`].
 pub fn insert(
     into: &mut CachedStatement<'_>,
-    number: u64,
-    queue: i64,
+    slip: &Slip,
     new: &NewMessage,
 ) -> rusqlite::Result<()> {
-    let text = written(&new.body);
-    into.execute(params![number, queue, new.checksum, crc(number, &text), text.as_ref()])?;
+    let (number, text) = (slip.number, written(&new.body));
+    into.execute(params![
+        number,
+        slip.queue,
+        slip.marker,
+        new.checksum,
+        crc(number, &text),
+        text.as_ref()
+    ])?;
     Ok(())
 }
 
@@ -78,18 +85,20 @@ pub fn remove(conn: &Connection, number: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Notes that message `number` is now at `marker` of another queue.
+/// Notes that message `number` is now at `marker` of that queue.
 pub fn relocate(conn: &Connection, number: u64, queue: i64, marker: u64) -> rusqlite::Result<()> {
     conn.prepare_cached("UPDATE body SET queue = ?2, marker = ?3 WHERE number = ?1")?
         .execute((number, queue, marker))?;
     Ok(())
 }
 
-/// The queue and marker of message `number`.
-pub fn locate(conn: &Connection, number: u64) -> rusqlite::Result<Option<(i64, u64)>> {
-    conn.prepare_cached("SELECT queue, coalesce(marker, number) FROM body WHERE number = ?1")?
-        .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
+/// The marker of message `number`, if it is in that queue.
+pub fn locate(conn: &Connection, queue: i64, number: u64) -> rusqlite::Result<Option<u64>> {
+    conn.prepare_cached(
+        "SELECT coalesce(marker, number) FROM body WHERE number = ?1 AND queue = ?2",
+    )?
+    .query_row((number, queue), |row| row.get(0))
+    .optional()
 }
 
 /// The whole messages that belong to `slips`; one whose body is gone was
@@ -97,7 +106,7 @@ pub fn locate(conn: &Connection, number: u64) -> rusqlite::Result<Option<(i64, u
 /// an error: rather no answer than a wrong one.
 pub fn complete(
     conn: &Connection,
-    salt: u64,
+    ids: &Ids,
     slips: &[Slip],
 ) -> rusqlite::Result<Vec<StoredMessage>> {
     let mut find = conn.prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?;
@@ -113,20 +122,20 @@ pub fn complete(
             })
             .optional()?;
         if let Some((checksum, body)) = found {
-            messages.push(message(slip, salt, body, checksum));
+            messages.push(message(slip, ids, body, checksum));
         }
     }
     Ok(messages)
 }
 
 /// A slip and its body together.
-pub fn message(slip: &Slip, salt: u64, body: Body, checksum: Option<String>) -> StoredMessage {
+pub fn message(slip: &Slip, ids: &Ids, body: Body, checksum: Option<String>) -> StoredMessage {
     StoredMessage {
-        id: slip.id(),
+        id: slip.id(ids),
         marker: slip.marker,
         ttl: slip.ttl,
         created: slip.created,
-        claim: slip.claim.map(|number| claim_id(salt, number)),
+        claim: slip.claim.map(|number| ids.claim(number)),
         body,
         checksum,
     }

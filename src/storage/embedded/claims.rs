@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::OpResult;
-use super::registry::QueueRef;
 use super::settle::settle;
 use super::slip::{Place, Slip};
-use super::tx::{Tx, claim_number};
-use super::{EmbeddedDriver, body, queues};
+use super::tx::Tx;
+use super::{EmbeddedDriver, body, markers, queues};
 use crate::model::{ClaimId, ClaimOrder, DeadLetter, QueueKey, StoredClaim, Timestamp};
 use crate::storage::{ClaimController, Error, Result};
 
@@ -132,7 +131,7 @@ fn create(
     if let Some(rule) = &order.dead_letter {
         let (spent, good): (Vec<_>, Vec<_>) =
             slips.into_iter().partition(|slip| slip.claims >= rule.max_claim_count);
-        bury(tx, key, rule, spent, now)?;
+        bury(tx, (key, queue), rule, spent, now)?;
         slips = good;
     }
     if slips.is_empty() {
@@ -150,7 +149,7 @@ fn create(
     let markers = slips.iter().map(|slip| slip.marker).collect();
     ClaimRow { number, queue, ttl: order.ttl, expires, markers }.insert(tx.conn)?;
     tx.wake_by(expires);
-    Ok(Some(Made { id: tx.claim_id(number), expires, slips }))
+    Ok(Some(Made { id: tx.ids.claim(number), expires, slips }))
 }
 
 /// Takes delayed messages too, where the queue's delays are off: of those and
@@ -226,7 +225,7 @@ fn stretch(tx: &mut Tx<'_>, slip: &mut Slip, ttl: u32, grace: u32, now: Timestam
 /// Moves messages, already out of their queue, to the dead letter queue.
 fn bury(
     tx: &mut Tx<'_>,
-    key: &QueueKey,
+    (key, from): (&QueueKey, i64),
     rule: &DeadLetter,
     spent: Vec<Slip>,
     now: Timestamp,
@@ -235,14 +234,19 @@ fn bury(
         return Ok(());
     }
     let grave = QueueKey { project: key.project.clone(), name: rule.queue.clone() };
-    let queue = match queues::number_of(tx.conn, &grave)? {
-        Some(number) => number,
-        None => queues::insert(tx, &grave, Arc::default())?,
+    let queue = if let Some(number) = queues::number_of(tx.conn, &grave)? {
+        number
+    } else {
+        // Its record, if there is one, is kept where that of the queue is.
+        let placed = queues::is_placed(tx.conn, from)?;
+        queues::insert(tx, &grave, Arc::default(), placed)?
     };
     tx.note_arrivals(queue, spent.len());
-    for mut slip in spent {
+    let first = markers::take(tx, queue, spent.len(), now)?;
+    for (marker, mut slip) in (first..).zip(spent) {
         slip.queue = queue;
-        slip.marker = tx.number();
+        slip.marker = marker;
+        slip.moved = true;
         slip.claims = 0;
         slip.claim = None;
         if let Some(ttl) = rule.ttl {
@@ -294,7 +298,7 @@ fn release(tx: &mut Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult
 }
 
 fn live(tx: &Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult<Option<ClaimRow>> {
-    match tx.claim_number(id) {
+    match tx.ids.claim_number(id) {
         Some(number) => Ok(ClaimRow::find_live(tx.conn, number, queue, now)?),
         None => Ok(None),
     }
@@ -312,10 +316,10 @@ impl ClaimController for EmbeddedDriver {
         let (key, order, ttl) = (key.clone(), order.clone(), order.ttl);
         let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
         let Some(Made { id, expires, slips }) = made else { return Ok(None) };
-        let salt = self.salt();
-        let messages = match self.memory.recent.complete(salt, &slips) {
+        let memory = Arc::clone(&self.memory);
+        let messages = match memory.recent.complete(&memory.ids, &slips) {
             Some(messages) => messages,
-            None => self.read(move |conn| body::complete(conn, salt, &slips)).await?,
+            None => self.read(move |conn| body::complete(conn, &memory.ids, &slips)).await?,
         };
         // All of it may have been deleted by id since the commit.
         Ok((!messages.is_empty()).then_some(StoredClaim { id, ttl, expires, messages }))
@@ -324,14 +328,14 @@ impl ClaimController for EmbeddedDriver {
     async fn get(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<StoredClaim> {
         let missing = || Error::ClaimDoesNotExist(key.clone(), id);
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
-        let salt = self.salt();
-        let number = claim_number(salt, id).ok_or_else(missing)?;
+        let memory = Arc::clone(&self.memory);
+        let number = memory.ids.claim_number(id).ok_or_else(missing)?;
         let found = self.read(move |conn| {
             let Some(claim) = ClaimRow::find_live(conn, number, queue.number, now)? else {
                 return Ok(None);
             };
             let slips = claim.slips(conn)?;
-            Ok(Some((claim.ttl, claim.expires, body::complete(conn, salt, &slips)?)))
+            Ok(Some((claim.ttl, claim.expires, body::complete(conn, &memory.ids, &slips)?)))
         });
         match found.await? {
             Some((ttl, expires, messages)) if !messages.is_empty() => {
@@ -356,7 +360,7 @@ impl ClaimController for EmbeddedDriver {
     }
 
     async fn release(&self, key: &QueueKey, id: ClaimId, now: Timestamp) -> Result<()> {
-        let Some(QueueRef { number, .. }) = self.find_queue(key).await? else { return Ok(()) };
-        self.write(move |tx| release(tx, number, id, now)).await
+        let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
+        self.write(move |tx| release(tx, queue.number, id, now)).await
     }
 }

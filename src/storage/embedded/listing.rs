@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 
 use super::body;
-use super::slip::{ClientColumn, Place, Slip, number_in};
-use super::tx::claim_id;
+use super::ids::Ids;
+use super::resume;
+use super::slip::{ClientColumn, Place, Slip};
 use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// The messages behind a marker.
@@ -12,13 +13,13 @@ pub fn page(
     conn: &Connection,
     queue: i64,
     query: &ListQuery,
-    salt: u64,
+    ids: &Ids,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<StoredMessage>> {
     let behind = match query.marker {
         None => 0,
         Some(Marker::Position(marker)) => marker,
-        Some(Marker::Message(id)) => marker_of(conn, queue, id)?,
+        Some(Marker::Message(id)) => marker_of(conn, queue, ids, id)?,
     };
     // Beyond what a signed integer holds there is nothing.
     let Ok(behind) = i64::try_from(behind) else { return Ok(Vec::new()) };
@@ -35,7 +36,7 @@ pub fn page(
     }
     slips.sort_unstable_by_key(|slip| slip.marker);
     slips.truncate(query.limit as usize);
-    body::complete(conn, salt, &slips)
+    body::complete(conn, ids, &slips)
 }
 
 fn walk(
@@ -60,50 +61,46 @@ fn walk(
     Ok(())
 }
 
-/// The marker of a message, which may be gone: then it is the one it was
-/// posted with.
-fn marker_of(conn: &Connection, queue: i64, id: MessageId) -> rusqlite::Result<u64> {
-    let Some(number) = number_in(id) else { return Ok(u64::MAX) };
-    Ok(match body::locate(conn, number)? {
-        Some((owner, marker)) if owner == queue => marker,
-        _ => number,
-    })
+/// The marker of a message, or where to go on behind one that is gone.
+fn marker_of(conn: &Connection, queue: i64, ids: &Ids, id: MessageId) -> rusqlite::Result<u64> {
+    let Some(number) = ids.message_number(id) else { return Ok(u64::MAX) };
+    match body::locate(conn, queue, number)? {
+        Some(marker) => Ok(marker),
+        None => resume::behind(conn, queue, number),
+    }
 }
 
-/// Those of the messages that are there; `ids` ascend.
+/// Those of the `wanted` messages that are there, in the order given.
 pub fn by_ids(
     conn: &Connection,
     queue: i64,
-    ids: &[MessageId],
-    salt: u64,
+    wanted: &[MessageId],
+    ids: &Ids,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<StoredMessage>> {
-    let mut slips = Vec::with_capacity(ids.len());
-    for &id in ids {
-        let Some(number) = number_in(id) else { continue };
-        let Some((owner, marker)) = body::locate(conn, number)? else { continue };
-        if owner != queue {
-            continue;
-        }
+    let mut slips = Vec::with_capacity(wanted.len());
+    for &id in wanted {
+        let Some(number) = ids.message_number(id) else { continue };
+        let Some(marker) = body::locate(conn, queue, number)? else { continue };
         for place in Place::ALL {
             if let Some(slip) = place.find(conn, queue, marker)? {
-                slips.extend((slip.id() == id && slip.expires > now).then_some(slip));
+                slips.extend((slip.id(ids) == id && slip.expires > now).then_some(slip));
                 break;
             }
         }
     }
-    body::complete(conn, salt, &slips)
+    body::complete(conn, ids, &slips)
 }
 
 /// Counts a queue.
-pub fn stats(conn: &Connection, queue: i64, salt: u64, now: Timestamp) -> rusqlite::Result<Stats> {
+pub fn stats(conn: &Connection, queue: i64, ids: &Ids, now: Timestamp) -> rusqlite::Result<Stats> {
     let ready = Place::Ready.count(conn, queue, now)?;
     let delayed = Place::Delayed.count(conn, queue, now)?;
     let claimed = Place::Claimed.count(conn, queue, now)?;
     let head = |slip: Slip| MessageHead {
-        id: slip.id(),
+        id: slip.id(ids),
         created: slip.created,
-        claim: slip.claim.map(|number| claim_id(salt, number)),
+        claim: slip.claim.map(|number| ids.claim(number)),
     };
     let ends = |back: bool| -> rusqlite::Result<Vec<Slip>> {
         let mut found = Vec::new();

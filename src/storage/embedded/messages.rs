@@ -1,13 +1,15 @@
 //! Messages: post, delete, pop, purge; reading is in [`super::listing`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection};
 
-use super::error::{OpError, OpResult};
+use super::error::OpResult;
 use super::settle::settle;
-use super::slip::{ClaimedTaker, Place, Slip, number_in};
+use super::slip::{ClaimedTaker, Place, Slip};
 use super::tx::Tx;
-use super::{EmbeddedDriver, body, claims, listing};
+use super::{EmbeddedDriver, body, claims, listing, markers};
 use crate::model::{
     ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
 };
@@ -39,22 +41,22 @@ fn post(
 ) -> OpResult<Vec<MessageId>> {
     let mut ids = Vec::with_capacity(messages.len());
     let mut slip = Slip::new(queue, client, now);
-    for message in messages {
-        let number = tx.number();
-        slip.number = number;
-        slip.marker = number;
+    let first = markers::take(tx, queue, messages.len(), now)?;
+    for (marker, message) in (first..).zip(messages) {
+        slip.number = tx.number();
+        slip.marker = marker;
         slip.ttl = message.ttl;
         slip.expires = now.plus(message.ttl);
         let statements = tx.post_statements()?;
-        body::insert(&mut statements.body, number, queue, message)?;
+        body::insert(&mut statements.body, &slip, message)?;
         if message.delay == 0 {
             slip.insert_first(&mut statements.ready)?;
         } else {
             delay(tx, &slip, now.plus(message.delay))?;
         }
-        tx.state.runs.posted(number, slip.expires);
-        tx.note_posted(number, message);
-        ids.push(slip.id());
+        tx.state.runs.posted(slip.number, slip.expires);
+        tx.note_posted(slip.number, message);
+        ids.push(slip.id(tx.ids));
     }
     tx.note_arrivals(queue, ids.len());
     Ok(ids)
@@ -71,25 +73,31 @@ fn delay(tx: &mut Tx<'_>, slip: &Slip, until: Timestamp) -> OpResult<()> {
     Ok(())
 }
 
+/// The marker of a message, if there is one in that queue with the number of
+/// that id.
+fn locate(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<u64>> {
+    match tx.ids.message_number(id) {
+        Some(number) => Ok(body::locate(tx.conn, queue, number)?),
+        None => Ok(None),
+    }
+}
+
 /// Where a message's slip lies.
 fn find(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<(Place, Slip)>> {
-    let Some(number) = number_in(id) else { return Ok(None) };
-    let at = |marker| -> OpResult<Option<(Place, Slip)>> {
-        for place in Place::ALL {
-            if let Some(slip) = place.find(tx.conn, queue, marker)? {
-                return Ok((slip.id() == id).then_some((place, slip)));
-            }
-        }
-        Ok(None)
-    };
-    match at(number)? {
-        Some(found) => Ok(Some(found)),
-        // In a dead letter queue it lies at another marker.
-        None => match body::locate(tx.conn, number)? {
-            Some((owner, marker)) if owner == queue && marker != number => at(marker),
-            _ => Ok(None),
-        },
+    match locate(tx, queue, id)? {
+        Some(marker) => find_at(tx, queue, marker, id),
+        None => Ok(None),
     }
+}
+
+/// The slip at that marker, wherever it lies, if it is that message's.
+fn find_at(tx: &Tx<'_>, queue: i64, marker: u64, id: MessageId) -> OpResult<Option<(Place, Slip)>> {
+    for place in Place::ALL {
+        if let Some(slip) = place.find(tx.conn, queue, marker)? {
+            return Ok((slip.id(tx.ids) == id).then_some((place, slip)));
+        }
+    }
+    Ok(None)
 }
 
 /// Removes a message, wherever it lies.
@@ -118,12 +126,12 @@ fn delete(
 }
 
 fn check_claim(tx: &Tx<'_>, place: Place, slip: &Slip, claim: Option<ClaimId>) -> OpResult<()> {
-    let last = slip.claim.map(|number| tx.claim_id(number));
+    let last = slip.claim.map(|number| tx.ids.claim(number));
     match (place, claim) {
         (Place::Ready | Place::Delayed, None) => Ok(()),
         (_, Some(_)) if claim == last => Ok(()),
-        (Place::Claimed, _) => Err(Error::MessageIsClaimed(slip.id()).into()),
-        (_, Some(_)) => Err(Error::MessageIsNotClaimed(slip.id()).into()),
+        (Place::Claimed, _) => Err(Error::MessageIsClaimed(slip.id(tx.ids)).into()),
+        (_, Some(_)) => Err(Error::MessageIsNotClaimed(slip.id(tx.ids)).into()),
     }
 }
 
@@ -143,15 +151,16 @@ fn delete_many(
     let mut claimed = ClaimedTaker::new(tx.conn)?;
     let mut bodies = body::remover(tx.conn)?;
     for &id in ids {
-        let Some(number) = number_in(id) else { continue };
+        let Some(number) = tx.ids.message_number(id) else { continue };
+        let Some(marker) = body::locate(tx.conn, queue, number)? else { continue };
         let created = Timestamp::from_seconds(i64::from(id.parts().0));
-        if let Some(claim) = claimed.take(queue, number, created)? {
+        if let Some(claim) = claimed.take(queue, marker, created)? {
             bodies.execute([number])?;
             match emptied.last_mut() {
                 Some((last, count)) if *last == claim => *count += 1,
                 _ => emptied.push((claim, 1)),
             }
-        } else if let Some((place, slip)) = find(tx, queue, id)? {
+        } else if let Some((place, slip)) = find_at(tx, queue, marker, id)? {
             remove(tx, place, &slip)?;
         }
     }
@@ -172,7 +181,7 @@ fn check_all_claimed(
         match find(tx, queue, id)? {
             Some((_, slip)) if slip.expires <= now => {}
             Some((Place::Claimed, slip)) => {
-                let holder = slip.claim.map(|number| tx.claim_id(number));
+                let holder = slip.claim.map(|number| tx.ids.claim(number));
                 if !holder.is_some_and(|holder| claims.contains(&holder)) {
                     return Err(Error::MessageIsClaimed(id).into());
                 }
@@ -211,28 +220,23 @@ fn oldest_unclaimed(
     Ok(found)
 }
 
-fn pop(
-    tx: &mut Tx<'_>,
-    queue: i64,
-    limit: u32,
-    salt: u64,
-    now: Timestamp,
-) -> OpResult<Vec<StoredMessage>> {
+fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<StoredMessage>> {
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
-    let messages = body::complete(tx.conn, salt, &slips)?;
+    let messages = body::complete(tx.conn, tx.ids, &slips)?;
     for (place, slip) in &found {
         remove(tx, *place, slip)?;
     }
     Ok(messages)
 }
 
-/// Removes a slice of what a purge is to remove; returns whether there is more.
-fn purge_slice(tx: &mut Tx<'_>, queue: i64, last: u64, now: Timestamp) -> OpResult<bool> {
+/// Removes a slice of what a purge is to remove, all that lies before `end`;
+/// returns whether there is more.
+fn purge_slice(tx: &mut Tx<'_>, queue: i64, end: u64, now: Timestamp) -> OpResult<bool> {
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, PURGE_SLICE, |_| true)?;
-    let doomed: Vec<_> = found.into_iter().filter(|(_, slip)| slip.marker <= last).collect();
+    let doomed: Vec<_> = found.into_iter().filter(|(_, slip)| slip.marker < end).collect();
     for (place, slip) in &doomed {
         remove(tx, *place, slip)?;
     }
@@ -270,8 +274,8 @@ impl MessageController for EmbeddedDriver {
     ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
-        let (query, salt) = (query.clone(), self.salt());
-        self.read(move |conn| listing::page(conn, queue.number, &query, salt, now)).await
+        let (query, memory) = (query.clone(), Arc::clone(&self.memory));
+        self.read(move |conn| listing::page(conn, queue.number, &query, &memory.ids, now)).await
     }
 
     async fn get(
@@ -282,10 +286,10 @@ impl MessageController for EmbeddedDriver {
     ) -> Result<Vec<StoredMessage>> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
-        let (mut ids, salt) = (ids.to_vec(), self.salt());
-        ids.sort_unstable();
-        ids.dedup();
-        self.read(move |conn| listing::by_ids(conn, queue.number, &ids, salt, now)).await
+        let (mut wanted, memory) = (ids.to_vec(), Arc::clone(&self.memory));
+        wanted.sort_unstable();
+        wanted.dedup();
+        self.read(move |conn| listing::by_ids(conn, queue.number, &wanted, &memory.ids, now)).await
     }
 
     async fn delete(
@@ -313,21 +317,21 @@ impl MessageController for EmbeddedDriver {
 
     async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
-        let salt = self.salt();
-        self.write(move |tx| pop(tx, queue.number, limit, salt, now)).await
+        self.write(move |tx| pop(tx, queue.number, limit, now)).await
     }
 
     async fn purge(&self, key: &QueueKey, now: Timestamp) -> Result<()> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(()) };
-        let last = self.write(|tx| Ok::<_, OpError>(tx.last_number())).await?;
-        while self.write(move |tx| purge_slice(tx, queue.number, last, now)).await? {}
+        let queue = queue.number;
+        let end = self.write(move |tx| Ok(markers::next(tx, queue)?.unwrap_or(0))).await?;
+        while self.write(move |tx| purge_slice(tx, queue, end, now)).await? {}
         Ok(())
     }
 
     async fn stats(&self, key: &QueueKey, now: Timestamp) -> Result<Stats> {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Stats::default()) };
-        let salt = self.salt();
-        self.read(move |conn| listing::stats(conn, queue.number, salt, now)).await
+        let memory = Arc::clone(&self.memory);
+        self.read(move |conn| listing::stats(conn, queue.number, &memory.ids, now)).await
     }
 }

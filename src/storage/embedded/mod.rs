@@ -6,20 +6,27 @@
 //! process at a time.
 
 pub mod admin;
+mod adopt;
 mod announcer;
 mod body;
+mod catalogue;
 mod checkpointer;
 mod claims;
 mod error;
 mod expiry;
+mod flavors;
 mod header;
+mod ids;
 mod listing;
 mod lock;
+mod markers;
 mod messages;
+mod pools;
 mod queues;
 mod reader;
 mod recent;
 mod registry;
+mod resume;
 mod schema;
 mod settle;
 mod shrink;
@@ -40,6 +47,7 @@ pub use error::OpenError;
 use self::announcer::Announcer;
 use self::checkpointer::Checkpointer;
 use self::error::OpResult;
+use self::ids::Ids;
 use self::lock::DirectoryLock;
 use self::reader::Readers;
 use self::recent::RecentBodies;
@@ -48,10 +56,10 @@ use self::slip::Place;
 use self::tx::Tx;
 use self::writer::{Memory, Published, Writer};
 use crate::config::EmbeddedSettings;
-use crate::model::Timestamp;
+use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume, Watcher,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, Volume, Watcher,
 };
 
 /// Messages collected in one commit.
@@ -66,7 +74,6 @@ pub struct EmbeddedDriver {
     writer: Writer,
     readers: Readers,
     memory: Arc<Memory>,
-    salt: u64,
     checkpointer: Checkpointer,
     rest: Mutex<Option<Rest>>,
 }
@@ -103,12 +110,12 @@ impl EmbeddedDriver {
             admin::look_over(&conn, &path, steps)?;
         }
         schema::prepare(&mut conn, settings.writer_cache_mib)?;
-        let salt: i64 = conn.query_row("SELECT salt FROM sequence", [], |row| row.get(0))?;
+        let ids = Ids::load(&conn)?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
         let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
         let (registry, announcer) = (Registry::default(), Announcer::default());
-        let memory = Arc::new(Memory { registry, recent, announcer });
+        let memory = Arc::new(Memory { registry, recent, announcer, ids });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -132,14 +139,9 @@ impl EmbeddedDriver {
             writer,
             readers,
             memory,
-            salt: salt.cast_unsigned(),
             checkpointer,
             rest: Mutex::new(Some(Rest { threads, _lock: lock })),
         }))
-    }
-
-    fn salt(&self) -> u64 {
-        self.salt
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T>
@@ -184,6 +186,18 @@ impl ControlDriver for EmbeddedDriver {
     fn queues(&self) -> &dyn QueueController {
         self
     }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
+        self
+    }
 }
 
 #[async_trait]
@@ -209,7 +223,9 @@ impl DataDriver for EmbeddedDriver {
             }
             let swept = queues::sweep(tx, GC_SLICE)?;
             let messages = collected.messages + swept.messages;
-            let more = swept.more || shrink::give_back(tx.conn)?;
+            let more = swept.more
+                || markers::forget_retired(tx.conn, now, GC_SLICE)?
+                || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })
         .await
@@ -222,6 +238,16 @@ impl DataDriver for EmbeddedDriver {
     async fn catch_up(&self, now: Timestamp) {
         // Whatever the writer settles, it tells.
         self.settled(now).await;
+    }
+
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::adopt(tx, &queue, first_marker)).await
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        let queue = queue.clone();
+        self.write(move |tx| adopt::abandon(tx, &queue, only_if_empty)).await
     }
 
     async fn volume(&self, now: Timestamp) -> Result<Volume> {

@@ -6,50 +6,80 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::EmbeddedDriver;
-use super::body;
 use super::error::{OpResult, unavailable};
-use super::registry::QueueRef;
+use super::registry::{Known, QueueRef};
 use super::slip::{Place, Slip};
 use super::tx::{Effect, Tx};
+use super::{body, markers};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord};
 use crate::storage::{Collected, Error, QueueController, Result};
 
-/// The number of a queue.
+/// The number of a queue, whoever keeps its record.
 pub fn number_of(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT number FROM queue WHERE project = ?1 AND name = ?2")?
         .query_row((key.project.as_str(), key.name.as_str()), |row| row.get(0))
         .optional()
 }
 
+/// Whether the queue's record is kept in another store.
+pub fn is_placed(conn: &Connection, number: i64) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT placed FROM queue WHERE number = ?1")?
+        .query_row([number], |row| row.get(0))
+}
+
 /// Makes a queue that does not exist; returns its number.
-pub fn insert(tx: &mut Tx<'_>, key: &QueueKey, metadata: Arc<Metadata>) -> rusqlite::Result<i64> {
+pub fn insert(
+    tx: &mut Tx<'_>,
+    key: &QueueKey,
+    metadata: Arc<Metadata>,
+    placed: bool,
+) -> rusqlite::Result<i64> {
     tx.conn
-        .prepare_cached("INSERT INTO queue (project, name, metadata) VALUES (?1, ?2, ?3)")?
-        .execute((key.project.as_str(), key.name.as_str(), metadata.to_text()))?;
+        .prepare_cached(
+            "INSERT INTO queue (project, name, metadata, placed) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute((key.project.as_str(), key.name.as_str(), metadata.to_text(), placed))?;
     let number = tx.conn.last_insert_rowid();
-    tx.after_commit(Effect::Made(key.clone(), number, metadata));
+    tx.after_commit(Effect::Made(key.clone(), Known { number, metadata, placed }));
     Ok(number)
 }
 
-fn metadata_text(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<(i64, String)>> {
-    conn.prepare_cached("SELECT number, metadata FROM queue WHERE project = ?1 AND name = ?2")?
-        .query_row((key.project.as_str(), key.name.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
+/// A row of `queue`.
+struct QueueRow {
+    number: i64,
+    metadata: String,
+    placed: bool,
+}
+
+fn row_of(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<QueueRow>> {
+    conn.prepare_cached(
+        "SELECT number, metadata, placed FROM queue WHERE project = ?1 AND name = ?2",
+    )?
+    .query_row((key.project.as_str(), key.name.as_str()), |row| {
+        Ok(QueueRow { number: row.get(0)?, metadata: row.get(1)?, placed: row.get(2)? })
+    })
+    .optional()
 }
 
 fn create(tx: &mut Tx<'_>, key: &QueueKey, metadata: Metadata) -> OpResult<bool> {
-    if number_of(tx.conn, key)?.is_some() {
-        return Ok(false);
+    match row_of(tx.conn, key)? {
+        Some(QueueRow { placed: true, .. }) => {
+            Err(unavailable(&format_args!("queue {key} was placed here by another store")).into())
+        }
+        Some(_) => Ok(false),
+        None => {
+            insert(tx, key, Arc::new(metadata), false)?;
+            Ok(true)
+        }
     }
-    insert(tx, key, Arc::new(metadata))?;
-    Ok(true)
 }
 
 fn set_metadata(tx: &mut Tx<'_>, key: &QueueKey, old: &Metadata, new: &Metadata) -> OpResult<()> {
-    let Some((number, text)) = metadata_text(tx.conn, key)? else {
+    let row = row_of(tx.conn, key)?.filter(|row| !row.placed);
+    let Some(QueueRow { number, metadata, .. }) = row else {
         return Err(Error::QueueDoesNotExist(key.clone()).into());
     };
-    if text != old.to_text() {
+    if metadata != old.to_text() {
         return Err(Error::MetadataChanged(key.clone()).into());
     }
     tx.conn
@@ -59,9 +89,16 @@ fn set_metadata(tx: &mut Tx<'_>, key: &QueueKey, old: &Metadata, new: &Metadata)
     Ok(())
 }
 
-/// Drops the record; the messages are the collector's, see [`sweep`].
 fn delete(tx: &mut Tx<'_>, key: &QueueKey) -> OpResult<()> {
-    let Some(number) = number_of(tx.conn, key)? else { return Ok(()) };
+    match row_of(tx.conn, key)? {
+        Some(row) if !row.placed => remove(tx, key, row.number),
+        _ => Ok(()),
+    }
+}
+
+/// Drops a queue; its messages are the collector's, see [`sweep`].
+pub fn remove(tx: &mut Tx<'_>, key: &QueueKey, number: i64) -> OpResult<()> {
+    markers::retire(tx, key, number)?;
     tx.conn.prepare_cached("DELETE FROM queue WHERE number = ?1")?.execute([number])?;
     tx.conn.prepare_cached("INSERT INTO dropped VALUES (?1)")?.execute([number])?;
     tx.after_commit(Effect::Forget(key.clone()));
@@ -108,7 +145,8 @@ fn list(
     filter: &QueueFilter,
 ) -> rusqlite::Result<Vec<QueueRecord>> {
     let mut walk = conn.prepare_cached(
-        "SELECT name, metadata FROM queue WHERE project = ?1 AND name > ?2 ORDER BY name",
+        "SELECT name, metadata FROM queue WHERE project = ?1 AND name > ?2 AND NOT placed
+         ORDER BY name",
     )?;
     let mut rows = walk.query((project.as_str(), filter.marker.as_deref().unwrap_or("")))?;
     let mut records = Vec::new();
@@ -140,12 +178,12 @@ impl EmbeddedDriver {
         }
         let generation = self.memory.registry.generation();
         let wanted = key.clone();
-        let Some((number, text)) = self.read(move |conn| metadata_text(conn, &wanted)).await?
-        else {
+        let Some(row) = self.read(move |conn| row_of(conn, &wanted)).await? else {
             return Ok(None);
         };
-        let metadata = Arc::new(Metadata::from_text(&text).map_err(|error| unavailable(&error))?);
-        let queue = QueueRef { number, metadata, generation };
+        let metadata = Metadata::from_text(&row.metadata).map_err(|error| unavailable(&error))?;
+        let known = Known { number: row.number, metadata: Arc::new(metadata), placed: row.placed };
+        let queue = QueueRef { known, generation };
         self.memory.registry.learn(key, &queue);
         Ok(Some(queue))
     }
@@ -154,7 +192,7 @@ impl EmbeddedDriver {
 #[async_trait]
 impl QueueController for EmbeddedDriver {
     async fn create(&self, key: &QueueKey, metadata: &Metadata) -> Result<bool> {
-        if self.memory.registry.get(key).is_some() {
+        if self.memory.registry.get(key).is_some_and(|queue| !queue.placed) {
             return Ok(false);
         }
         let (key, metadata) = (key.clone(), metadata.clone());
@@ -162,7 +200,8 @@ impl QueueController for EmbeddedDriver {
     }
 
     async fn metadata(&self, key: &QueueKey) -> Result<Option<Arc<Metadata>>> {
-        Ok(self.find_queue(key).await?.map(|queue| queue.metadata))
+        let queue = self.find_queue(key).await?.filter(|queue| !queue.placed);
+        Ok(queue.map(|queue| queue.known.metadata))
     }
 
     async fn set_metadata(&self, key: &QueueKey, old: &Metadata, new: &Metadata) -> Result<()> {
@@ -183,7 +222,7 @@ impl QueueController for EmbeddedDriver {
     async fn count(&self, project: &ProjectId) -> Result<u64> {
         let project = project.clone();
         self.read(move |conn| {
-            conn.prepare_cached("SELECT count(*) FROM queue WHERE project = ?1")?
+            conn.prepare_cached("SELECT count(*) FROM queue WHERE project = ?1 AND NOT placed")?
                 .query_row([project.as_str()], |row| row.get(0))
         })
         .await

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use super::body;
+use super::ids::Ids;
 use super::slip::Slip;
 use crate::model::{Body, StoredMessage};
 
@@ -62,12 +63,12 @@ impl RecentBodies {
     }
 
     /// The whole messages that belong to `slips`, if all their bodies are here.
-    pub fn complete(&self, salt: u64, slips: &[Slip]) -> Option<Vec<StoredMessage>> {
+    pub fn complete(&self, ids: &Ids, slips: &[Slip]) -> Option<Vec<StoredMessage>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |slip: &Slip| {
             let at = kept.bodies.binary_search_by_key(&slip.number, |body| body.number).ok()?;
             let Posted { body, checksum, .. } = kept.bodies.get(at)?;
-            Some(body::message(slip, salt, body.clone(), checksum.clone()))
+            Some(body::message(slip, ids, body.clone(), checksum.clone()))
         };
         slips.iter().map(find).collect()
     }
@@ -77,6 +78,12 @@ impl RecentBodies {
 mod tests {
     use super::*;
     use crate::model::{ClientId, Timestamp};
+
+    fn ids() -> Ids {
+        let mut conn = rusqlite::Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&mut conn, 1).unwrap();
+        Ids::load(&conn).unwrap()
+    }
 
     fn posted(number: u64) -> Posted {
         Posted { number, body: Body::from("\"0123456789\""), checksum: None }
@@ -89,19 +96,19 @@ mod tests {
 
     #[test]
     fn the_newest_are_found_and_the_oldest_make_room() {
-        let recent = RecentBodies::new(3 * (12 + ENTRY_BYTES));
+        let (ids, recent) = (ids(), RecentBodies::new(3 * (12 + ENTRY_BYTES)));
         recent.add(vec![posted(1), posted(2), posted(5)]);
-        assert_eq!(recent.complete(0, &[slip(5), slip(1)]).unwrap().len(), 2);
+        assert_eq!(recent.complete(&ids, &[slip(5), slip(1)]).unwrap().len(), 2);
         recent.add(vec![posted(9)]);
-        assert!(recent.complete(0, &[slip(1)]).is_none());
-        assert!(recent.complete(0, &[slip(9), slip(3)]).is_none());
-        assert_eq!(recent.complete(0, &[slip(2), slip(5), slip(9)]).unwrap().len(), 3);
+        assert!(recent.complete(&ids, &[slip(1)]).is_none());
+        assert!(recent.complete(&ids, &[slip(9), slip(3)]).is_none());
+        assert_eq!(recent.complete(&ids, &[slip(2), slip(5), slip(9)]).unwrap().len(), 3);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
-        let recent = RecentBodies::new(0);
+        let (ids, recent) = (ids(), RecentBodies::new(0));
         recent.add(vec![posted(1)]);
-        assert!(recent.complete(0, &[slip(1)]).is_none());
+        assert!(recent.complete(&ids, &[slip(1)]).is_none());
     }
 }

@@ -7,20 +7,38 @@
 //! trusts a queue's number without asking only while the generation stands.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::model::{Metadata, QueueKey};
 
-/// A queue as looked up.
+/// What is known of a queue.
 #[derive(Clone, Debug)]
-pub struct QueueRef {
+pub struct Known {
     /// Its number in the file.
     pub number: i64,
     /// Its metadata.
     pub metadata: Arc<Metadata>,
+    /// Whether its record is kept in another store, which placed it here.
+    pub placed: bool,
+}
+
+/// A queue as looked up.
+#[derive(Clone, Debug)]
+pub struct QueueRef {
+    /// What was found.
+    pub known: Known,
     /// The generation in which this was true.
     pub generation: u64,
+}
+
+impl Deref for QueueRef {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.known
+    }
 }
 
 /// The most queues kept; those looked up least recently are forgotten first.
@@ -38,11 +56,9 @@ pub struct Registry {
 /// old half moves to the young one.
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<QueueKey, Entry>,
-    old: HashMap<QueueKey, Entry>,
+    young: HashMap<QueueKey, Known>,
+    old: HashMap<QueueKey, Known>,
 }
-
-type Entry = (i64, Arc<Metadata>);
 
 impl Registry {
     /// The present generation.
@@ -55,7 +71,7 @@ impl Registry {
         // Read before the entry: should a deletion come between, the generation
         // is the older one and the writer will ask the file.
         let generation = self.generation();
-        let make = |(number, metadata): Entry| QueueRef { number, metadata, generation };
+        let make = |known: Known| QueueRef { known, generation };
         {
             let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = entries.young.get(key) {
@@ -75,14 +91,14 @@ impl Registry {
     pub fn learn(&self, key: &QueueKey, queue: &QueueRef) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if self.generation() == queue.generation {
-            entries.put(key.clone(), (queue.number, Arc::clone(&queue.metadata)));
+            entries.put(key.clone(), queue.known.clone());
         }
     }
 
     /// Keeps a queue that a commit has just made.
-    pub fn made(&self, key: QueueKey, number: i64, metadata: Arc<Metadata>) {
+    pub fn made(&self, key: QueueKey, known: Known) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.put(key, (number, metadata));
+        entries.put(key, known);
     }
 
     /// Forgets a queue that a commit has just changed or deleted.
@@ -95,8 +111,8 @@ impl Registry {
 }
 
 impl Generations {
-    fn put(&mut self, key: QueueKey, entry: Entry) {
-        self.young.insert(key, entry);
+    fn put(&mut self, key: QueueKey, known: Known) {
+        self.young.insert(key, known);
         if self.young.len() > ENTRIES_MAX / 2 {
             self.old = std::mem::take(&mut self.young);
         }
@@ -112,11 +128,14 @@ mod tests {
         QueueKey { project: ProjectId::new("p"), name: QueueName::parse(name).unwrap() }
     }
 
+    fn known(number: i64) -> Known {
+        Known { number, metadata: Arc::default(), placed: false }
+    }
+
     #[test]
     fn what_was_read_before_a_change_is_not_kept() {
         let registry = Registry::default();
-        let stale =
-            QueueRef { number: 1, metadata: Arc::default(), generation: registry.generation() };
+        let stale = QueueRef { known: known(1), generation: registry.generation() };
         registry.forget(&key("q"));
         registry.learn(&key("q"), &stale);
         assert!(registry.get(&key("q")).is_none());
@@ -127,17 +146,17 @@ mod tests {
     #[test]
     fn the_least_recent_entries_are_forgotten() {
         let registry = Registry::default();
-        registry.made(key("old"), 0, Arc::default());
-        registry.made(key("used"), 1, Arc::default());
+        registry.made(key("old"), known(0));
+        registry.made(key("used"), known(1));
         for number in 0..=ENTRIES_MAX / 2 {
-            registry.made(key(&format!("q{number}")), 2, Arc::default());
+            registry.made(key(&format!("q{number}")), known(2));
             if number % 1000 == 0 {
                 assert!(registry.get(&key("used")).is_some());
             }
         }
         assert!(registry.get(&key("used")).is_some());
         for number in 0..=ENTRIES_MAX / 2 {
-            registry.made(key(&format!("r{number}")), 2, Arc::default());
+            registry.made(key(&format!("r{number}")), known(2));
         }
         assert!(registry.get(&key("old")).is_none());
     }

@@ -13,8 +13,9 @@
 //!   is to move its slip, so a claim or a page reads just the slips it
 //!   returns, however many are claimed, delayed or deleted around them.
 //!
-//! A marker is the message's number too; only a message that moved to a dead
-//! letter queue has a fresh marker and keeps its number. The rest:
+//! Markers are counted per queue (`queue.next`, see [`super::markers`]), so slip
+//! and body each name the other's key. A message that moved to a dead letter
+//! queue has a fresh marker there and keeps its number. The rest:
 //!
 //! * `claim`: one row per live claim with the markers it took, indexed by the
 //!   time it ends; `delay`: when slips leave `delayed`. Both are the timers
@@ -24,8 +25,13 @@
 //!   thousand posts with one ttl cost one row, not a thousand.
 //! * `queue`: the records, by a number that is never used twice. Deleting a
 //!   queue moves its number to `dropped`; the collector sweeps its messages.
-//! * `sequence`: the next number nobody has used, one row. Reserved in blocks,
-//!   as the runs of `expiry` are, so that most commits touch neither.
+//!   `retired` keeps for a while where its markers stood.
+//! * `pool`, `flavor`, `catalogue`: other stores and which queue is in which of
+//!   them. A row of `queue` that is `placed` is the other end of that: its record
+//!   is kept elsewhere, only its messages are here.
+//! * `sequence`: the next number nobody has used, and the key that makes ids of
+//!   numbers, one row. Numbers are reserved in blocks, as the runs of `expiry`
+//!   and the markers of a queue are, so that most commits touch none of them.
 //!
 //! # Changing the layout
 //!
@@ -63,7 +69,8 @@ const SLIP_COLUMNS: &str = "\
     claim INTEGER, PRIMARY KEY (queue, marker)";
 
 /// The steps from an empty file to the present layout.
-const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] = &[first_layout];
+const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] =
+    &[first_layout, separate_markers, pools];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -86,6 +93,46 @@ fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
          CREATE TABLE sequence (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL,
              salt INTEGER NOT NULL);
          INSERT INTO sequence SELECT 1, 1, random();",
+    )
+}
+
+/// Until here a message had one number for id and marker, from one sequence. Now
+/// each queue counts its markers, and ids are numbers under a key. What is there
+/// keeps its markers and ids: rows without a `number`, or a body without a
+/// `marker`, have the other one for it.
+fn separate_markers(conn: &Connection) -> rusqlite::Result<()> {
+    for table in ["ready", "claimed", "delayed"] {
+        conn.execute_batch(&format!(
+            "ALTER TABLE {table} ADD COLUMN moved INTEGER NOT NULL DEFAULT FALSE;
+             UPDATE {table} SET moved = TRUE WHERE number IS NOT NULL;"
+        ))?;
+    }
+    conn.execute_batch(
+        "ALTER TABLE queue ADD COLUMN next INTEGER;
+         UPDATE queue SET next = (SELECT next FROM sequence);
+         CREATE TABLE retired (project TEXT NOT NULL, name TEXT NOT NULL, next INTEGER NOT NULL,
+             PRIMARY KEY (project, name)) WITHOUT ROWID;
+         CREATE INDEX retired_next ON retired (next);
+         ALTER TABLE sequence ADD COLUMN id_key BLOB NOT NULL DEFAULT '';
+         ALTER TABLE sequence ADD COLUMN plain_below INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE sequence ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+         UPDATE sequence SET id_key = randomblob(16), plain_below = next, floor = next;",
+    )
+}
+
+/// Other stores, which queue is in which of them, and queues that another store
+/// has placed here.
+fn pools(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE pool (name TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE,
+             weight INTEGER NOT NULL, flavor TEXT, options TEXT NOT NULL) WITHOUT ROWID;
+         CREATE INDEX pool_flavor ON pool (flavor);
+         CREATE TABLE flavor (project TEXT NOT NULL, name TEXT NOT NULL,
+             capabilities TEXT NOT NULL, PRIMARY KEY (project, name)) WITHOUT ROWID;
+         CREATE TABLE catalogue (project TEXT NOT NULL, name TEXT NOT NULL, pool TEXT NOT NULL,
+             leaving INTEGER, PRIMARY KEY (project, name)) WITHOUT ROWID;
+         CREATE INDEX catalogue_pool ON catalogue (pool);
+         ALTER TABLE queue ADD COLUMN placed INTEGER NOT NULL DEFAULT FALSE;",
     )
 }
 
@@ -178,6 +225,11 @@ fn migrate(conn: &mut Connection, taken: Option<usize>) -> Result<(), OpenError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        ClaimId, ClientId, ListQuery, MessageId, NewMessage, ProjectId, QueueKey, QueueName,
+        Timestamp,
+    };
+    use crate::storage::DataDriver;
 
     fn open(dir: &std::path::Path) -> Result<Connection, OpenError> {
         let mut conn = Connection::open(dir.join("nusku.db"))?;
@@ -194,6 +246,61 @@ mod tests {
         assert_eq!(pragma("page_size"), i64::from(PAGE_BYTES));
         assert_eq!(pragma("auto_vacuum"), 2);
         assert_eq!(pragma("synchronous"), 2);
+    }
+
+    /// Numbers 5 (free), 6 (held by claim 7) and 3 (a dead letter at marker 8).
+    const FIRST_LAYOUT: &str = "
+        INSERT INTO queue VALUES (4, 'p', 'q', '{}');
+        INSERT INTO ready VALUES (4, 5, NULL, 100, 900, 1000, 'me', 0, NULL),
+            (4, 8, 3, 100, 900, 1000, 'me', 0, NULL);
+        INSERT INTO claimed VALUES (4, 6, NULL, 100, 900, 1000, 'me', 0, 7);
+        INSERT INTO claim VALUES (7, 4, 500, 700, 1, x'0600000000000000');
+        INSERT INTO body VALUES (5, 4, NULL, NULL, 0, '5'), (6, 4, NULL, NULL, 0, '6'),
+            (3, 4, 8, NULL, 0, '3');
+        UPDATE sequence SET next = 1024, salt = -99;
+        PRAGMA application_id = 1853191019; PRAGMA user_version = 1;";
+
+    #[tokio::test]
+    async fn a_store_of_the_first_layout_keeps_its_messages_markers_and_ids() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = Connection::open(dir.path().join("nusku.db")).unwrap();
+        first_layout(&conn).unwrap();
+        conn.execute_batch(FIRST_LAYOUT).unwrap();
+        for number in [3_u64, 5, 6] {
+            let crc = crc32fast::hash(
+                &[&number.to_le_bytes()[..], number.to_string().as_bytes()].concat(),
+            );
+            conn.execute("UPDATE body SET crc = ?2 WHERE number = ?1", (number, crc)).unwrap();
+        }
+        drop(conn);
+        let settings = crate::config::Settings::defaults().unwrap().storage.embedded;
+        let store = super::super::EmbeddedDriver::open(dir.path(), &settings).unwrap();
+        let queue = QueueKey { project: ProjectId::new("p"), name: QueueName::parse("q").unwrap() };
+        let (now, id) = (Timestamp::from_seconds(200), |number| MessageId::from_parts(100, number));
+        let all = ListQuery {
+            marker: None,
+            limit: 10,
+            without: None,
+            include_claimed: true,
+            include_delayed: true,
+        };
+
+        let shown = async || {
+            let page = store.messages().list(&queue, &all, now).await.unwrap();
+            page.iter().map(|it| (it.id, it.marker)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown().await, [(id(5), 5), (id(6), 6), (id(3), 8)]);
+        let new = NewMessage { ttl: 60, delay: 0, body: "7".into(), checksum: None };
+        let client = ClientId::parse_any("me");
+        let posted = store.messages().post(&queue, &client, vec![new], now).await.unwrap();
+        assert_eq!(shown().await[3], (posted[0], 1024));
+
+        // As the program that wrote the file named the claim.
+        let claim = ClaimId::from_bytes([0xa9, 0x9b, 0x44, 0xe1, 0, 0, 0, 0, 0, 0, 0, 7]);
+        store.messages().delete(&queue, id(6), Some(claim), now).await.unwrap();
+        store.messages().delete_many(&queue, &[id(3)], None, now).await.unwrap();
+        assert_eq!(shown().await, [(id(5), 5), (posted[0], 1024)]);
+        store.close().await;
     }
 
     #[test]

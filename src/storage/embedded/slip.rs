@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{CachedStatement, Connection, Row, params};
 use uuid::Uuid;
 
+use super::ids::Ids;
 use crate::model::{ClientId, MessageId, Timestamp};
 
 /// Where a slip lies, and with it what may be done with the message.
@@ -38,6 +39,9 @@ pub struct Slip {
     pub claims: i64,
     /// The claim that holds it, or held it last and expired.
     pub claim: Option<u64>,
+    /// Whether it came from another queue, or from its own, as a dead letter:
+    /// then its number is older than its place.
+    pub moved: bool,
 }
 
 macro_rules! per_place {
@@ -54,7 +58,7 @@ macro_rules! select_from {
     ($place:expr, $rest:literal) => {
         per_place!(
             $place,
-            "SELECT queue, marker, number, created, ttl, expires, client, claims, claim FROM ",
+            "SELECT queue, marker, number, created, ttl, expires, client, claims, claim, moved FROM ",
             $rest
         )
     };
@@ -108,8 +112,11 @@ impl Place {
 
     /// A statement for [`Slip::insert`].
     pub fn inserter(self, conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-        let sql = per_place!(self, "INSERT INTO ", " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-        conn.prepare_cached(sql)
+        conn.prepare_cached(per_place!(
+            self,
+            "INSERT INTO ",
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        ))
     }
 
     /// A statement for [`Slip::insert_first`].
@@ -117,7 +124,7 @@ impl Place {
         conn.prepare_cached(per_place!(
             self,
             "INSERT INTO ",
-            " VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, 0, NULL)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, NULL, FALSE)"
         ))
     }
 
@@ -138,27 +145,25 @@ impl<'c> ClaimedTaker<'c> {
     pub fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
         // A deletion that reports what it deletes costs three times as much.
         let find = conn.prepare_cached(
-            "SELECT claim FROM claimed
-             WHERE queue = ?1 AND marker = ?2 AND created = ?3 AND number IS NULL",
+            "SELECT claim FROM claimed WHERE queue = ?1 AND marker = ?2 AND created = ?3",
         )?;
         Ok(Self { find, remove: Place::Claimed.remover(conn)? })
     }
 
-    /// Removes the claimed slip of the message with that number, posted at
+    /// Removes the claimed slip at that marker, if its message was posted at
     /// `created`; returns the claim that held it, or `None` if there is no such
-    /// slip. A message that moved from another queue has a number of its own:
-    /// it is not found here.
+    /// slip.
     pub fn take(
         &mut self,
         queue: i64,
-        number: u64,
+        marker: u64,
         created: Timestamp,
     ) -> rusqlite::Result<Option<u64>> {
-        let mut rows = self.find.query((queue, number, created.seconds()))?;
+        let mut rows = self.find.query((queue, marker, created.seconds()))?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let claim = row.get(0)?;
         drop(rows);
-        self.remove.execute((queue, number))?;
+        self.remove.execute((queue, marker))?;
         Ok(claim)
     }
 }
@@ -177,10 +182,12 @@ impl Slip {
             client: row.get(6)?,
             claims: row.get(7)?,
             claim: row.get(8)?,
+            moved: row.get(9)?,
         })
     }
 
-    /// The slip of a message about to be posted; number and life come later.
+    /// The slip of a message about to be posted; place, number and life come
+    /// later.
     pub fn new(queue: i64, client: ClientId, now: Timestamp) -> Self {
         Self {
             queue,
@@ -192,6 +199,7 @@ impl Slip {
             client: ClientColumn(client),
             claims: 0,
             claim: None,
+            moved: false,
         }
     }
 
@@ -201,6 +209,7 @@ impl Slip {
         into.execute(params![
             self.queue,
             self.marker,
+            self.number,
             self.created.seconds(),
             self.ttl,
             self.expires.seconds(),
@@ -211,17 +220,17 @@ impl Slip {
 
     /// Runs a statement from [`Place::inserter`].
     pub fn insert(&self, into: &mut CachedStatement<'_>) -> rusqlite::Result<()> {
-        let number = (self.number != self.marker).then_some(self.number);
         into.execute(params![
             self.queue,
             self.marker,
-            number,
+            self.number,
             self.created.seconds(),
             self.ttl,
             self.expires.seconds(),
             self.client,
             self.claims,
             self.claim,
+            self.moved,
         ])?;
         Ok(())
     }
@@ -239,17 +248,9 @@ impl Slip {
     }
 
     /// The message's id.
-    pub fn id(&self) -> MessageId {
-        // Seconds have fitted 32 bits since 1970 and do until 2106.
-        MessageId::from_parts(u32::try_from(self.created.seconds()).unwrap_or(0), self.number)
+    pub fn id(&self, ids: &Ids) -> MessageId {
+        ids.message(self.created, self.number)
     }
-}
-
-/// The number in a message id, unless it is one that no message here can have:
-/// the file's integers are signed.
-pub fn number_in(id: MessageId) -> Option<u64> {
-    let (_, number) = id.parts();
-    i64::try_from(number).is_ok().then_some(number)
 }
 
 /// A client id as stored: 16 bytes, or text where any text is allowed.

@@ -1,16 +1,17 @@
 //! What an operation sees of the transaction it runs in.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::error::OpResult;
 use super::expiry::Runs;
+use super::ids::Ids;
+use super::markers::Counters;
 use super::messages::PostStatements;
 use super::recent::Posted;
-use super::registry::{QueueRef, Registry};
-use crate::model::{ClaimId, Metadata, NewMessage, QueueKey, Timestamp};
+use super::registry::{Known, QueueRef, Registry};
+use crate::model::{NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
 
 /// What the writer keeps in memory between commits. None of it is truth: all
@@ -20,7 +21,6 @@ pub struct State {
     next_number: u64,
     /// Numbers below this are free to use; the file says so.
     reserved: u64,
-    salt: u64,
     next_due: i64,
     generation: u64,
     /// Per queue: a marker up to which `ready` holds nothing alive. Spares
@@ -28,6 +28,8 @@ pub struct State {
     dead_ends: HashMap<i64, u64>,
     /// The runs of `expiry` that may still grow.
     pub runs: Runs,
+    /// Where the queues' markers stand.
+    pub counters: Counters,
 }
 
 /// Numbers are reserved on disk this many at a time: a commit seldom has to
@@ -45,16 +47,15 @@ const DEAD_END_MIN: usize = 64;
 impl State {
     /// Reads the state of a file just opened.
     pub fn load(conn: &Connection) -> rusqlite::Result<Self> {
-        let (next, salt): (u64, i64) =
-            conn.query_row("SELECT next, salt FROM sequence", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let next = conn.query_row("SELECT next FROM sequence", [], |row| row.get(0))?;
         Ok(Self {
             next_number: next,
             reserved: next,
-            salt: salt.cast_unsigned(),
             next_due: first_due(conn)?,
             generation: 0,
             dead_ends: HashMap::new(),
             runs: Runs::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -66,6 +67,7 @@ impl State {
         self.generation = generation;
         self.dead_ends.clear();
         self.runs = Runs::default();
+        self.counters.clear();
         self.next_due = i64::MIN;
         self.next_due = first_due(conn)?;
         Ok(())
@@ -73,6 +75,7 @@ impl State {
 
     /// Gives back what was reserved and not used, before the file is closed.
     pub fn save(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.counters.save(conn)?;
         save_sequence(conn, self.next_number)
     }
 
@@ -95,7 +98,7 @@ fn first_due(conn: &Connection) -> rusqlite::Result<i64> {
 #[derive(Debug)]
 pub enum Effect {
     /// A queue was made.
-    Made(QueueKey, i64, Arc<Metadata>),
+    Made(QueueKey, Known),
     /// A queue was changed or deleted.
     Forget(QueueKey),
 }
@@ -104,7 +107,7 @@ impl Effect {
     /// Tells it.
     pub fn apply(self, registry: &Registry) {
         match self {
-            Self::Made(key, number, metadata) => registry.made(key, number, metadata),
+            Self::Made(key, known) => registry.made(key, known),
             Self::Forget(key) => registry.forget(&key),
         }
     }
@@ -127,14 +130,16 @@ pub struct Tx<'c> {
     pub conn: &'c Connection,
     /// The writer's memory.
     pub state: &'c mut State,
+    /// How ids are made.
+    pub ids: &'c Ids,
     told: Told,
     post: Option<PostStatements<'c>>,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun on `conn`.
-    pub fn new(conn: &'c Connection, state: &'c mut State) -> Self {
-        Self { conn, state, told: Told::default(), post: None }
+    pub fn new(conn: &'c Connection, state: &'c mut State, ids: &'c Ids) -> Self {
+        Self { conn, state, ids, told: Told::default(), post: None }
     }
 
     /// Saves what the state must not lose; the commit comes next. Returns what
@@ -157,26 +162,11 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// A number that was never used: for a message, a marker or a claim.
+    /// A number that was never used: for a message or a claim.
     pub fn number(&mut self) -> u64 {
         let number = self.state.next_number;
         self.state.next_number += 1;
         number
-    }
-
-    /// The greatest number given out so far.
-    pub fn last_number(&self) -> u64 {
-        self.state.next_number.saturating_sub(1)
-    }
-
-    /// The id of a claim; its first half cannot be guessed from its number.
-    pub fn claim_id(&self, number: u64) -> ClaimId {
-        claim_id(self.state.salt, number)
-    }
-
-    /// The number of a claim, if that is its id.
-    pub fn claim_number(&self, id: ClaimId) -> Option<u64> {
-        claim_number(self.state.salt, id)
     }
 
     /// Makes sure that a queue looked up earlier is still there.
@@ -244,19 +234,4 @@ impl<'c> Tx<'c> {
             self.state.dead_ends.remove(&queue);
         }
     }
-}
-
-/// See [`Tx::claim_id`]; readers need it too.
-pub fn claim_id(salt: u64, number: u64) -> ClaimId {
-    // One round of a well-spread mix: the upper half depends on every bit.
-    let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    ClaimId::from_parts(u32::try_from(mixed >> 32).unwrap_or(0), number)
-}
-
-/// See [`Tx::claim_number`]; readers need it too. A number beyond what the file
-/// can hold belongs to no claim.
-pub fn claim_number(salt: u64, id: ClaimId) -> Option<u64> {
-    let (_, number) = id.parts();
-    (claim_id(salt, number) == id && i64::try_from(number).is_ok()).then_some(number)
 }

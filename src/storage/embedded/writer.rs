@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::announcer::Announcer;
 use super::error::{OpError, OpResult, unavailable};
+use super::ids::Ids;
 use super::recent::RecentBodies;
 use super::registry::Registry;
 use super::schema;
@@ -36,6 +37,8 @@ pub struct Memory {
     pub recent: RecentBodies,
     /// Whom to tell of arrivals.
     pub announcer: Announcer,
+    /// How ids are made; never changes.
+    pub ids: Ids,
 }
 
 /// What the writer tells everybody else.
@@ -218,7 +221,7 @@ impl Loop {
     /// Commits a group; what came to which queue.
     fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<Vec<(i64, u64)>> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx::new(&self.conn, &mut self.state);
+        let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
         for op in group {
             op.run(&mut tx)?;
         }

@@ -16,7 +16,7 @@ use super::announcer::Announcer;
 use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
-use super::store::Store;
+use super::store::{Role, Store};
 use super::topology::{Desertion, View, is_encrypting, words};
 use super::{Engine, MongodbDriver, State};
 use crate::config::MongodbSettings;
@@ -109,6 +109,26 @@ impl MongodbDriver {
         uri: &str,
         settings: &MongodbSettings,
     ) -> std::result::Result<Arc<Self>, OpenError> {
+        Self::open_as(Role::Main, uri, settings).await
+    }
+
+    /// Opens a pool: a store of messages whose queues are known to another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub async fn open_pool(
+        uri: &str,
+        settings: &MongodbSettings,
+    ) -> std::result::Result<Arc<Self>, OpenError> {
+        Self::open_as(Role::Pool, uri, settings).await
+    }
+
+    async fn open_as(
+        role: Role,
+        uri: &str,
+        settings: &MongodbSettings,
+    ) -> std::result::Result<Arc<Self>, OpenError> {
         let target = Target::parse(uri, settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(settings.threads)
@@ -119,8 +139,8 @@ impl MongodbDriver {
         let (state, receiver) = watch::channel(State::Waiting("it is not ready yet".to_owned()));
         let (verdict, first) = oneshot::channel();
         let announcer = Arc::<Announcer>::default();
-        let tries = keep_trying(target, settings.clone(), Arc::clone(&announcer), state, verdict);
-        runtime.spawn(tries);
+        let told = Arc::clone(&announcer);
+        runtime.spawn(keep_trying(target, settings.clone(), role, told, state, verdict));
         // From here on, dropping the driver is what ends its threads.
         let patience = Patience::new(settings);
         let encoding = settings.body_encoding;
@@ -169,6 +189,7 @@ async fn ping(store: &Store) -> Result<()> {
 async fn keep_trying(
     target: Target,
     settings: MongodbSettings,
+    role: Role,
     announcer: Arc<Announcer>,
     state: watch::Sender<State>,
     verdict: oneshot::Sender<std::result::Result<(), OpenError>>,
@@ -176,7 +197,7 @@ async fn keep_trying(
     let mut verdict = Some(verdict);
     let mut silence = Silence::new();
     loop {
-        match reach(&target, &settings).await {
+        match reach(&target, &settings, role).await {
             Ok(mut store) => {
                 store.announcer = announcer;
                 let engine = Engine::start(&Handle::current(), store);
@@ -237,11 +258,15 @@ impl Silence {
 }
 
 /// One try: a client of its own, a primary that answers, a database made ready.
-async fn reach(target: &Target, settings: &MongodbSettings) -> std::result::Result<Store, Setback> {
+async fn reach(
+    target: &Target,
+    settings: &MongodbSettings,
+    role: Role,
+) -> std::result::Result<Store, Setback> {
     let Greeting { client, hello, mut view } = greet(target, settings).await?;
     // However long an index takes, but not on a server that is gone.
     tokio::select! {
-        store = prepare(client, &hello, target, settings) => store,
+        store = prepare(client, &hello, target, settings, role) => store,
         _ = view.deserted(target) => Err(Setback::Passing(view.report())),
     }
 }

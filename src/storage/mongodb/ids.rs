@@ -5,6 +5,7 @@
 //! whoever pages with the id of the last message they saw can go on where they
 //! were, also when that message is gone.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,16 +14,47 @@ use uuid::Uuid;
 use crate::model::{ClaimId, MessageId, Timestamp};
 
 /// Tells apart ids that were made for the same marker in the same second, in
-/// different queues. Each process begins somewhere else.
-static DISTINCTION: LazyLock<AtomicU32> =
-    LazyLock::new(|| AtomicU32::new(Uuid::new_v4().as_fields().0));
+/// different queues. Each process begins somewhere else, and counts in an order
+/// of its own: one queue's ids tell nothing of how many there are in others.
+static DISTINCTION: LazyLock<Distinction> = LazyLock::new(|| Distinction {
+    next: AtomicU32::new(Uuid::new_v4().as_fields().0),
+    key: RandomState::new(),
+});
+
+/// Gives out all numbers of 24 bits before it repeats one.
+struct Distinction {
+    next: AtomicU32,
+    key: RandomState,
+}
+
+impl Distinction {
+    /// Halves of the number that its rounds mix, in bits.
+    const HALF: u32 = 12;
+    const MASK: u32 = (1 << Self::HALF) - 1;
+    const ROUNDS: u32 = 6;
+
+    fn next(&self) -> [u8; 3] {
+        let [_, bytes @ ..] = self.permute(self.next.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+        bytes
+    }
+
+    /// A Feistel network over the lower 24 bits.
+    fn permute(&self, number: u32) -> u32 {
+        let halves = ((number >> Self::HALF) & Self::MASK, number & Self::MASK);
+        let (left, right) = (0..Self::ROUNDS).fold(halves, |(left, right), round| {
+            let [.., b0, b1] = self.key.hash_one((round, right)).to_be_bytes();
+            (right, left ^ (u32::from(u16::from_be_bytes([b0, b1])) & Self::MASK))
+        });
+        (left << Self::HALF) | right
+    }
+}
 
 /// An id for the message that gets this marker: seconds, low half of the marker,
 /// a distinction in three bytes, a check byte.
 #[must_use]
 pub fn new(now: Timestamp, marker: u64) -> MessageId {
     let [.., m0, m1, m2, m3] = marker.to_be_bytes();
-    let [_, d0, d1, d2] = DISTINCTION.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let [d0, d1, d2] = DISTINCTION.next();
     let [s0, s1, s2, s3] = seconds(now).to_be_bytes();
     let rest = [s0, s1, s2, s3, m0, m1, m2, m3, d0, d1, d2];
     let mut bytes = [0; 12];
@@ -98,6 +130,19 @@ mod tests {
         let claims: HashSet<_> = (0..1000).map(|_| new_claim(NOW)).collect();
         assert_eq!(claims.len(), 1000);
         assert!(claims.iter().all(|id| i64::from(id.parts().0) == NOW.seconds()));
+    }
+
+    #[test]
+    fn distinctions_differ_and_count_in_no_order_that_shows() {
+        let distinction = Distinction { next: AtomicU32::new(0), key: RandomState::new() };
+        let all: HashSet<_> = (0..100_000).map(|number| distinction.permute(number)).collect();
+        assert_eq!(all.len(), 100_000);
+        assert!(all.iter().all(|&it| it < 1 << 24));
+        assert_eq!(distinction.permute(1 << 24), distinction.permute(0), "after all were used");
+        let step =
+            |number| distinction.permute(number + 1).wrapping_sub(distinction.permute(number));
+        let steps: HashSet<_> = (0..1000).map(step).collect();
+        assert!(steps.len() > 990, "{}", steps.len());
     }
 
     #[test]

@@ -33,6 +33,22 @@ const fn index(name: &'static str, keys: &'static [&'static str]) -> Index {
 /// On the records of queues.
 pub const OF_QUEUES: [Index; 1] = [Index { unique: true, ..index("p_q_1", &["p_q"]) }];
 
+/// On the pools.
+pub const OF_POOLS: [Index; 2] = [
+    Index { unique: true, ..index("pools_name", &["n"]) },
+    Index { unique: true, ..index("pools_uri", &["u"]) },
+];
+
+/// On the flavors; the second is of no use any more, but Zaqar makes it.
+pub const OF_FLAVORS: [Index; 2] = [
+    Index { unique: true, ..index("flavors_name", &["p", "n"]) },
+    index("flavors_storage_pool_group_name", &["s"]),
+];
+
+/// On the catalogue: Zaqar's own, and which queues are in a pool.
+pub const OF_CATALOGUE: [Index; 2] =
+    [Index { unique: true, ..index("p_q_1", &["p_q"]) }, index("nusku_s", &["s"])];
+
 /// On nusku's own collection of what is left of deleted queues: a counter is
 /// remembered for 14 days, and those whose messages are not all gone are found
 /// at once.

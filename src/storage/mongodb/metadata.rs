@@ -31,10 +31,15 @@ pub fn metadata_to_bson(metadata: &Metadata) -> storage::Result<Document> {
 pub fn metadata_of(record: &RawDocument) -> Result<Metadata, Foreign> {
     match field(record, "m") {
         None | Some(Value { kind: kind::NULL, .. }) => Ok(Metadata::default()),
-        Some(value) => match json(value, MAX_NESTING) {
-            Some(Json::Object(entries)) => Ok(Metadata::new(entries)),
-            _ => Err(Foreign::new(record, "m")),
-        },
+        Some(value) => object(value).map(Metadata::new).ok_or_else(|| Foreign::new(record, "m")),
+    }
+}
+
+/// The JSON object that became this value; `None` if none did.
+pub fn object(value: Value<'_>) -> Option<Map<String, Json>> {
+    match json(value, MAX_NESTING) {
+        Some(Json::Object(entries)) => Some(entries),
+        _ => None,
     }
 }
 

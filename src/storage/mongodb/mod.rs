@@ -5,8 +5,9 @@
 //!
 //! * `layout` and `document`: where what is and how it looks; `ids`: what an id
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
-//! * `queues`, `directory`, `queue_cache`, `metadata`, `retire`: the records of
-//!   queues, and the end of one;
+//! * `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
+//!   end of one; `adopt`: queues that another store has placed here;
+//! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
@@ -17,11 +18,13 @@
 //!   background; `announcer`, `overhear`: what those who wait are told; `inspect`: a look
 //!   from outside.
 
+mod adopt;
 mod alone;
 mod announcer;
 mod bson_to_json;
 mod bury;
 mod candidates;
+mod catalogue;
 mod claims;
 mod command;
 mod connect;
@@ -31,6 +34,7 @@ mod deletes;
 mod directory;
 mod document;
 mod error;
+mod flavors;
 mod floors;
 pub mod fuzzing;
 mod gaps;
@@ -45,13 +49,14 @@ mod json_to_bson;
 mod lane;
 mod layout;
 mod listing;
+mod management;
 mod messages;
 mod metadata;
 mod options;
 mod overhear;
+mod pools;
 mod post;
 mod prepare;
-mod queue_cache;
 mod queues;
 mod removal;
 mod retire;
@@ -75,8 +80,8 @@ use error::unavailable;
 use store::{QueueEntry, Store};
 
 use super::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume, Watcher,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, Volume, Watcher,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -209,6 +214,14 @@ impl DataDriver for MongodbDriver {
         self.announcer.look(now, self.watch_interval);
     }
 
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        self.adopt_queue(queue, first_marker).await
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        self.abandon_queue(queue, only_if_empty).await
+    }
+
     async fn volume(&self, now: Timestamp) -> Result<Volume> {
         self.run(move |engine| async move {
             let store = &engine.store;
@@ -232,6 +245,18 @@ impl DataDriver for MongodbDriver {
 
 impl ControlDriver for MongodbDriver {
     fn queues(&self) -> &dyn QueueController {
+        self
+    }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
         self
     }
 }

@@ -13,7 +13,7 @@ use super::error::code;
 use super::indexes::{self, Index};
 use super::layout::Layout;
 use super::options::{Target, URI};
-use super::store::{Documents, Store};
+use super::store::{Documents, Role, Store};
 use crate::config::MongodbSettings;
 
 /// The first protocol version of MongoDB 4.4.
@@ -32,11 +32,12 @@ pub async fn prepare(
     hello: &Document,
     target: &Target,
     settings: &MongodbSettings,
+    role: Role,
 ) -> Result<Store, Setback> {
     let topology = Topology::of(hello, target)?;
     let layout = detect(&client, target, settings).await?;
     let transactions = matches!(topology, Topology::ReplicaSet(_));
-    let store = Store::new(client, settings.clone(), layout, transactions);
+    let store = Store::new(client, settings.clone(), layout, transactions, role);
     try_join_all(collections(&store).into_iter().map(fit)).await?;
     if !transactions {
         tracing::warn!(

@@ -13,6 +13,7 @@ use super::error::{DUPLICATE_KEY, OpResult};
 use super::gaps::Reading;
 use super::layout::{Layout, scoped};
 use super::metadata::{self, metadata_to_bson};
+use super::retire::Removed;
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
 use super::{MongodbDriver, directory, retire};
@@ -32,7 +33,7 @@ pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEnt
     if let (Layout::Plain, Some(reading)) = (store.layout, Reading::of(&record, begun)) {
         store.gaps.learn(&entry, reading, store.settings.hold_back);
     }
-    store.cache.learn(&entry, generation, begun);
+    store.cache.learn(key, Arc::clone(&entry), generation, begun);
     Ok(Some(entry))
 }
 
@@ -73,7 +74,7 @@ async fn create_as(
     if let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? {
         return Ok(record.get_object_id("_id").is_ok_and(|there| there == id));
     }
-    let made = insert(store, &p_q, metadata_to_bson(metadata)?, id).await;
+    let made = insert(store, &p_q, metadata_to_bson(metadata)?, id, 1).await;
     store.cache.forget(key);
     match made {
         Err(fault) if fault.code() == Some(DUPLICATE_KEY) => Ok(false),
@@ -81,31 +82,41 @@ async fn create_as(
     }
 }
 
-/// The look at the retired counter and the insertion are one step, or a
-/// deletion in between would bring markers back.
-async fn insert(store: &Store, p_q: &str, metadata: Document, id: ObjectId) -> OpResult<()> {
+/// Inserts the record of a queue whose markers begin at `first`, or where a
+/// deleted queue of that name ended. The look at the retired counter and the
+/// insertion are one step, or a deletion in between would bring markers back.
+pub async fn insert(
+    store: &Store,
+    p_q: &str,
+    metadata: Document,
+    id: ObjectId,
+    first: i64,
+) -> OpResult<()> {
     if !store.transactions {
         let retired = store.retired.find_one(doc! { "_id": p_q }).await?;
-        let record = record(p_q, metadata, id, retired.as_deref());
+        let record = record(p_q, metadata, id, first.max(end_of(retired.as_deref())));
         store.queues.insert_one(RawDocumentBuf::try_from(&record)?).await?;
         return Ok(());
     }
     let mut session = begin(store).await?;
     let retired = store.retired.find_one(doc! { "_id": p_q }).session(&mut session).await?;
-    let record = record(p_q, metadata, id, retired.as_deref());
+    let record = record(p_q, metadata, id, first.max(end_of(retired.as_deref())));
     store.queues.insert_one(RawDocumentBuf::try_from(&record)?).session(&mut session).await?;
     commit(&mut session).await
 }
 
-fn record(p_q: &str, metadata: Document, id: ObjectId, retired: Option<&RawDocument>) -> Document {
-    let first = retired.and_then(|retired| integer(retired, "v"));
+fn end_of(retired: Option<&RawDocument>) -> i64 {
+    retired.and_then(|retired| integer(retired, "v")).unwrap_or(1)
+}
+
+fn record(p_q: &str, metadata: Document, id: ObjectId, first: i64) -> Document {
     let mut record = doc! {
         "_id": id,
         "p_q": p_q,
         "m": metadata,
-        "c": { "v": int(first.unwrap_or(1)), "t": 0 },
+        "c": { "v": int(first), "t": 0 },
     };
-    if let Some(first) = first {
+    if first > 1 {
         record.insert("first_marker", int(first));
     }
     record
@@ -184,9 +195,9 @@ impl QueueController for MongodbDriver {
         let key = key.clone();
         self.run(move |engine| async move {
             let (store, key) = (&engine.store, &key);
-            let retired = retire::delete(store, key).await;
+            let removed = retire::delete(store, key, false).await;
             store.cache.forget(key);
-            if let Some(retired) = retired? {
+            if let Removed::Gone { retired: Some(retired), .. } = removed? {
                 retire::clean(store, retired).await;
             }
             Ok(())

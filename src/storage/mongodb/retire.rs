@@ -59,47 +59,132 @@ impl Retired {
     }
 }
 
-/// Deletes the record and keeps the counter, in one step. `None` if there is
-/// no such queue or nothing was ever posted to it.
+/// What came of a deletion.
+#[derive(Debug)]
+pub enum Removed {
+    /// There is no such queue.
+    Missing,
+    /// There are messages in it, and it was to be empty.
+    Kept,
+    /// It is gone.
+    Gone {
+        /// All its messages have smaller markers.
+        end: i64,
+        /// What is left of it; `None` if nothing was ever posted.
+        retired: Option<Retired>,
+    },
+}
+
+/// Deletes the record and keeps the counter, in one step; if asked so, only while
+/// there are no messages in the queue.
 ///
 /// # Errors
 ///
 /// [`crate::storage::Error::Unavailable`].
-pub async fn delete(store: &Store, key: &QueueKey) -> Result<Option<Retired>> {
+pub async fn delete(store: &Store, key: &QueueKey, only_if_empty: bool) -> Result<Removed> {
     let mut tries = store.patience.begin();
     let mut contention = Contention::new(&store.settings);
+    let mut repeated = false;
     loop {
-        match tries.attempt(remove(store, key)).await {
-            Ok(retired) => return Ok(retired),
+        let attempt = async {
+            match remove(store, key, only_if_empty).await? {
+                Removed::Missing if repeated => before(store, key).await,
+                removed => Ok(removed),
+            }
+        };
+        match tries.attempt(attempt).await {
+            Ok(removed) => return Ok(removed),
             // Posts to the queue are in the way, one after the other.
             Err(fault) if fault.code() == Some(WRITE_CONFLICT) => contention.pause().await?,
-            Err(fault) => tries.pause(fault).await?,
+            Err(fault) => {
+                repeated = true;
+                tries.pause(fault).await?;
+            }
         }
     }
 }
 
-async fn remove(store: &Store, key: &QueueKey) -> OpResult<Option<Retired>> {
-    let record = doc! { "p_q": scoped(key) };
+/// What an earlier try may have come to whose answer was lost.
+async fn before(store: &Store, key: &QueueKey) -> OpResult<Removed> {
+    let kept = store.retired.find_one(doc! { "_id": scoped(key) }).await?;
+    Ok(match kept.and_then(|kept| integer(&kept, "v")) {
+        Some(end) => Removed::Gone { end, retired: Retired::new(key, end) },
+        None => Removed::Missing,
+    })
+}
+
+async fn remove(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpResult<Removed> {
     if !store.transactions {
-        let Some(found) = store.queues.find_one(record.clone()).await? else { return Ok(None) };
-        let retired = Retired::new(key, end(store, key, &found, None).await?);
-        if let Some(retired) = &retired {
-            store.retired.update_one(retired.filter(), retired.change()).upsert(true).await?;
-        }
-        store.queues.delete_one(record).await?;
-        return Ok(retired);
+        return remove_alone(store, key, only_if_empty).await;
     }
     let mut session = begin(store).await?;
     // The deletion comes first, so that a post in between waits for it.
+    let record = doc! { "p_q": scoped(key) };
     let found = store.queues.find_one_and_delete(record).session(&mut session).await?;
-    let Some(found) = found else { return Ok(None) };
-    let retired = Retired::new(key, end(store, key, &found, Some(&mut session)).await?);
+    let Some(found) = found else { return Ok(Removed::Missing) };
+    if only_if_empty && holds_messages(store, key, &found, Some(&mut session)).await? {
+        session.abort_transaction().await?;
+        return Ok(Removed::Kept);
+    }
+    let end = end(store, key, &found, Some(&mut session)).await?;
+    let retired = Retired::new(key, end);
     if let Some(retired) = &retired {
         let kept = store.retired.update_one(retired.filter(), retired.change()).upsert(true);
         kept.session(&mut session).await?;
     }
     commit(&mut session).await?;
-    Ok(retired)
+    Ok(Removed::Gone { end, retired })
+}
+
+/// Without transactions a post can still be on its way: its markers are taken and
+/// its messages are not there yet. So the record goes only if its counter stands
+/// still, and comes back if messages turn up behind it.
+async fn remove_alone(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpResult<Removed> {
+    let record = doc! { "p_q": scoped(key) };
+    let Some(found) = store.queues.find_one(record.clone()).await? else {
+        return Ok(Removed::Missing);
+    };
+    if only_if_empty && holds_messages(store, key, &found, None).await? {
+        return Ok(Removed::Kept);
+    }
+    let end = end(store, key, &found, None).await?;
+    let retired = Retired::new(key, end);
+    if let Some(retired) = &retired {
+        store.retired.update_one(retired.filter(), retired.change()).upsert(true).await?;
+    }
+    if !only_if_empty {
+        store.queues.delete_one(record).await?;
+        return Ok(Removed::Gone { end, retired });
+    }
+    let unmoved = doc! { "_id": value(&found, "_id")?, "c.v": int(end) };
+    if store.queues.delete_one(unmoved).await?.deleted_count == 0 {
+        return Ok(Removed::Kept);
+    }
+    if holds_messages(store, key, &found, None).await? {
+        store.queues.insert_one(found).await?;
+        return Ok(Removed::Kept);
+    }
+    Ok(Removed::Gone { end, retired })
+}
+
+/// Whether there is a message in the queue, of any kind.
+async fn holds_messages(
+    store: &Store,
+    key: &QueueKey,
+    record: &RawDocument,
+    session: Option<&mut ClientSession>,
+) -> OpResult<bool> {
+    let first = integer(record, "first_marker").unwrap_or(0);
+    let mut any = store
+        .partition_of(key)
+        .messages
+        .find_one(doc! { "p_q": scoped(key), "k": { "$gte": first } })
+        .hint(index("active"))
+        .projection(doc! { "_id": 1 });
+    if let Some(session) = session {
+        any = any.session(session);
+    }
+    Ok(any.await?.is_some())
 }
 
 /// The first marker that no message of the queue has. The counter may lie

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
+use tokio::sync::OnceCell;
 
 use super::announcer::Announcer;
 use super::document::{Foreign, Stored};
@@ -13,12 +15,35 @@ use super::error::Patience;
 use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
-use super::queue_cache::QueueCache;
+use super::management::Management;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
+use crate::storage::queue_cache::QueueCache;
+
+/// How long the record of a queue is good.
+const CACHE_LIFE: Duration = Duration::from_secs(1);
 
 /// A collection whose documents are read and written as bytes.
 pub type Documents = Collection<RawDocumentBuf>;
+
+/// What the store is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// For everything.
+    Main,
+    /// For the messages of queues whose records are kept in another store.
+    Pool,
+}
+
+impl Role {
+    /// The collection of the queues' records, or of what a pool has for them.
+    const fn queues(self) -> &'static str {
+        match self {
+            Self::Main => "queues",
+            Self::Pool => "nusku_queues",
+        }
+    }
+}
 
 /// Everything an operation needs.
 pub struct Store {
@@ -31,8 +56,12 @@ pub struct Store {
     pub layout: Layout,
     /// Whether there are transactions: only a stand-alone server has none.
     pub transactions: bool,
+    /// What it is used for.
+    pub role: Role,
     /// The records of the queues.
     pub queues: Documents,
+    /// Pools, flavors and the catalogue, once they were asked for.
+    pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
     /// The messages, by partition.
@@ -40,7 +69,7 @@ pub struct Store {
     /// How long a request waits.
     pub patience: Patience,
     /// What is known about queues.
-    pub cache: QueueCache,
+    pub cache: QueueCache<Arc<QueueEntry>>,
     /// Where the messages of a queue begin.
     pub heads: Heads,
     /// Which markers may still get a message.
@@ -82,6 +111,7 @@ impl Store {
         settings: MongodbSettings,
         layout: Layout,
         transactions: bool,
+        role: Role,
     ) -> Self {
         let records = client.database(&layout::queue_database(settings.queue_database()));
         let partitions = (0..settings.partitions)
@@ -89,7 +119,9 @@ impl Store {
             .map(|name| Partition::new(client.database(&name)))
             .collect();
         Self {
-            queues: records.collection("queues"),
+            role,
+            queues: records.collection(role.queues()),
+            management: OnceCell::new(),
             retired: records.collection("nusku_retired_queues"),
             patience: Patience::new(&settings),
             client,
@@ -97,7 +129,7 @@ impl Store {
             layout,
             transactions,
             partitions,
-            cache: QueueCache::default(),
+            cache: QueueCache::new(Some(CACHE_LIFE)),
             heads: Heads::default(),
             gaps: Gaps::default(),
             announcer: Arc::default(),

@@ -156,6 +156,14 @@ pub fn object(body: &Bytes) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
+/// A small body that must be there and be an object.
+pub async fn small_object(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Map<String, Value>, ApiError> {
+    object(&required(read_small(request, payload).await?)?)
+}
+
 /// A field that should be an integer.
 pub fn field(fields: &Map<String, Value>, name: &str) -> Field {
     match fields.get(name) {

@@ -35,6 +35,8 @@ pub struct ApiError {
     form: Form,
     /// The methods there are, if it was another.
     allow: Option<&'static str>,
+    /// How to authenticate, if that is what was missing.
+    challenge: Option<Box<str>>,
     /// Why the store could not answer: for the log, never for the client.
     reason: Option<Box<str>>,
 }
@@ -48,6 +50,8 @@ pub enum Form {
     Xml,
     /// Nothing but the status.
     Empty,
+    /// The document of Keystone's middleware.
+    Keystone,
 }
 
 impl ApiError {
@@ -57,7 +61,15 @@ impl ApiError {
         description: impl Into<Cow<'static, str>>,
     ) -> Self {
         let description = Some(description.into());
-        Self { status, title, description, form: Form::Json, allow: None, reason: None }
+        Self {
+            status,
+            title,
+            description,
+            form: Form::Json,
+            allow: None,
+            challenge: None,
+            reason: None,
+        }
     }
 
     /// A status with its own name as the title and nothing to add.
@@ -67,7 +79,15 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed",
             _ => status.canonical_reason().unwrap_or_default(),
         };
-        Self { status, title, description: None, form: Form::Json, allow: None, reason: None }
+        Self {
+            status,
+            title,
+            description: None,
+            form: Form::Json,
+            allow: None,
+            challenge: None,
+            reason: None,
+        }
     }
 
     /// The resource has other methods: `allow`, and `OPTIONS` as every one.
@@ -111,6 +131,20 @@ impl ApiError {
         )
     }
 
+    /// Nobody knows who is calling; `challenge` tells how to change that. The
+    /// words are those of Keystone's middleware, which answers in Zaqar's place.
+    pub fn unauthorized(challenge: &str) -> Self {
+        Self {
+            form: Form::Keystone,
+            challenge: Some(challenge.into()),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "The request you have made requires authentication.",
+            )
+        }
+    }
+
     /// The same with nothing but its status and headers.
     pub fn without_document(self) -> Self {
         Self { form: Form::Empty, ..self }
@@ -124,11 +158,12 @@ impl ApiError {
     /// What the service said, while it did what `failure` says was not done.
     pub fn from_service(error: service::Error, failure: &'static str) -> Self {
         use service::Error::{
-            ClaimDoesNotExist, Conflict, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessagesDoNotExist, Storage, TooManyWaiters,
+            CapabilitiesDiffer, ClaimDoesNotExist, Conflict, FlavorDoesNotExist, FlavorNotChanged,
+            FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
+            MessageDoesNotExist, MessagesDoNotExist, PoolIsNeeded, Storage, TooManyWaiters,
         };
         match error {
-            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } => {
+            MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } | FlavorDoesNotExist(_) => {
                 Self::new(StatusCode::NOT_FOUND, NOT_FOUND, error.to_string())
             }
             Forbidden => Self::forbidden(),
@@ -136,6 +171,10 @@ impl ApiError {
             InvalidRequest(text) => Self::invalid_request(text),
             InvalidBody(text) => Self::invalid_body(text),
             Conflict(text) => Self::new(StatusCode::CONFLICT, "Resource conflict", text),
+            CapabilitiesDiffer => Self::bad_request("Unable to create pool", error.to_string()),
+            PoolIsNeeded(text) => Self::new(StatusCode::FORBIDDEN, UNABLE_TO_DELETE, text),
+            FlavorNotMade(text) => Self::bad_request("Unable to create", text),
+            FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
             TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
             Storage(error) => Self::from_storage(&error, failure),
@@ -170,7 +209,9 @@ impl ApiError {
         }
     }
 
-    fn unavailable(failure: &'static str, reason: &str) -> Self {
+    /// What has to answer does not: `failure` is what was not done because of it,
+    /// `reason` is for the log.
+    pub fn unavailable(failure: &'static str, reason: &str) -> Self {
         Self {
             reason: Some(reason.into()),
             ..Self::new(
@@ -213,9 +254,14 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
-        answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        if self.form != Form::Keystone {
+            answer.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        }
         if let Some(allow) = self.allow {
             answer.insert_header((header::ALLOW, format!("{allow}, OPTIONS")));
+        }
+        if let Some(challenge) = self.challenge.as_deref() {
+            answer.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER));
@@ -230,6 +276,9 @@ impl ResponseError for ApiError {
                 .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/xml")))
                 .body(wire::error_xml(self.title, description.unwrap_or_default())),
             Form::Empty => answer.finish(),
+            Form::Keystone => answer.insert_header((header::CONTENT_TYPE, wire::JSON)).body(
+                wire::keystone_error(self.status, self.title, description.unwrap_or_default()),
+            ),
         }
     }
 }

@@ -7,17 +7,18 @@
 //! last whether the policy allows it.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::{ApiError, During, Form};
 use super::identity::{SIGNATURE, identity, project};
 use crate::config::{ClientIdRule, Limits};
-use crate::model::{ClientId, MalformedClientId, ProjectId, QueueKey, QueueName};
+use crate::model::{ClientId, Identity, MalformedClientId, ProjectId, QueueKey, QueueName};
 use crate::service::access::{Action, Permit, Scope};
 use crate::service::{self, Service, SignedUrl};
 use crate::transport::auth::signed_url;
@@ -140,8 +141,8 @@ pub fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
 }
 
-/// A request that shows a signature is served within the permission or not at
-/// all. An empty signature is one that does not hold; Zaqar once took it for a
+/// A request that shows a signature is served within the permission, for the
+/// project that gave it, or not at all. An empty signature is one that does not hold; Zaqar once took it for a
 /// permission to do anything.
 fn check_signature(request: &HttpRequest) -> Result<(), ApiError> {
     const NAMES: [&str; 4] = ["url-signature", "url-expires", "url-methods", "url-paths"];
@@ -162,7 +163,12 @@ fn check_signature(request: &HttpRequest) -> Result<(), ApiError> {
         let service = request.app_data::<Data<Service>>()?;
         let (method, path) = (request.method().as_str(), request.match_info().as_str());
         let project = project(request).ok()?;
-        Some(signed_url::allows(service, &project, &url, method, path))
+        let allowed = signed_url::allows(service, &project, &url, method, path);
+        if allowed {
+            let lender = Arc::new(Identity::of_project(project));
+            request.extensions_mut().insert(lender);
+        }
+        Some(allowed)
     };
     if shown() == Some(true) { Ok(()) } else { Err(ApiError::bare(StatusCode::NOT_FOUND)) }
 }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::authenticate;
 use super::query::{Link, Query};
 use super::v2::{json_patch, posted, share};
 use crate::service::{Draft, MetadataChange, ShareRequest};
@@ -24,6 +25,12 @@ pub fn patch(body: &Bytes) -> Result<Vec<MetadataChange>, String> {
 /// Reads the body of a share.
 pub fn share(body: &Bytes) -> Result<ShareRequest, String> {
     share::permission(body).map_err(|error| error.to_string())
+}
+
+/// Reads the token in an `Authorization`.
+#[must_use]
+pub fn bearer(authorization: &str) -> Option<&str> {
+    authenticate::bearer(authorization)
 }
 
 /// What a parameter is in a query, read in each way there is.

@@ -1,7 +1,7 @@
 //! REST: Zaqar API v2.
 //!
-//! A request passes `middleware` (its id, its log line), then the router,
-//! then the checks of `extract`; a handler unpacks, calls the service once
+//! A request passes `middleware` (its id, its log line), `authenticate` (who is
+//! calling), then the router, then the checks of `extract`; a handler unpacks, calls the service once
 //! and packs the answer with `wire`. What goes wrong is answered by the one
 //! table in `error`. No rule about queues, messages or claims lives here.
 //!
@@ -10,6 +10,7 @@
 //! `Content-Length` that is not a number, is negative or comes twice, and one
 //! that comes together with `Transfer-Encoding`.
 
+mod authenticate;
 mod body;
 mod error;
 mod extract;
@@ -31,9 +32,12 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource};
 
+use self::authenticate::Authentication;
 use self::error::ApiError;
+use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
+use crate::transport::auth::Authenticator;
 
 /// How long an idle connection stays open. Longer than the 60 seconds after
 /// which common proxies drop theirs, so that the proxy is the one to close.
@@ -43,7 +47,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// client gets to see the refusal instead of a reset connection.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Starts to serve `service` on `listener`; the returned server runs while it
+/// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
+/// without one, headers are believed. The returned server runs while it
 /// is polled and stops through its handle. Signals are left to the caller.
 ///
 /// # Errors
@@ -51,15 +56,22 @@ const LINGER: Duration = Duration::from_secs(5);
 /// If the listener cannot be used.
 pub fn serve(
     service: Arc<Service>,
+    authenticator: Option<Arc<Authenticator>>,
     settings: &Settings,
     listener: TcpListener,
 ) -> std::io::Result<Server> {
     let service: Data<Service> = service.into();
-    let (admin_mode, log_requests) = (settings.admin_mode, settings.log.requests);
+    let administration = Administration {
+        health: settings.admin_mode,
+        pools: settings.admin_mode && settings.pooling.enabled,
+    };
+    let log_requests = settings.log.requests;
+    let authentication = Authentication(authenticator);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
-            .configure(move |config| routes(config, admin_mode))
+            .configure(move |config| routes(config, administration))
+            .wrap(authentication.clone())
             .wrap_fn(move |request, next| middleware::around(request, next, log_requests))
     })
     .keep_alive(KEEP_ALIVE)
@@ -78,8 +90,8 @@ pub fn serve(
 
 /// Mounts everything; what is asked for most comes first, for the router tries
 /// one after the other.
-fn routes(config: &mut ServiceConfig, admin_mode: bool) {
-    v2::routes(config, admin_mode);
+fn routes(config: &mut ServiceConfig, administration: Administration) {
+    v2::routes(config, administration);
     home::routes(config);
     config.default_service(web::to(unknown));
 }

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
 use crate::model::{Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Stats, Timestamp};
-use crate::service::{Health, SignedUrl};
+use crate::service::{Health, HealthReport, SignedUrl};
 
 /// The media type of nearly every answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,6 +28,20 @@ const HELP: (&str, &str) = (
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     HttpResponse::build(status).insert_header((header::CONTENT_TYPE, JSON)).body(body)
+}
+
+/// 201 for what was made at `location`, which needs no escape.
+pub fn created(location: &str) -> HttpResponse {
+    let mut answer = json(StatusCode::CREATED, Vec::new());
+    if let Ok(location) = HeaderValue::try_from(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// The links of a page: one to the next, if there is one.
+pub fn next_page(next: Option<String>) -> serde_json::Value {
+    next.map(|href| serde_json::json!({"rel": "next", "href": href})).into_iter().collect()
 }
 
 /// Writes any value as JSON.
@@ -165,7 +179,19 @@ fn message_head(
 }
 
 /// The report on the server's health.
-pub fn health(health: &Health) -> Vec<u8> {
+pub fn health(report: &HealthReport) -> Vec<u8> {
+    let report = match report {
+        HealthReport::Store(health) => health_of_store(health),
+        HealthReport::Pools { catalogue_reachable, pools } => {
+            let pools = pools.iter().map(|(name, it)| (name.to_string(), health_of_store(it)));
+            let reachable = ("catalog_reachable".to_owned(), (*catalogue_reachable).into());
+            serde_json::Value::Object(std::iter::once(reachable).chain(pools).collect())
+        }
+    };
+    report.to_string().into_bytes()
+}
+
+fn health_of_store(health: &Health) -> serde_json::Value {
     let operations: serde_json::Map<_, _> = health
         .operations
         .iter()
@@ -178,7 +204,7 @@ pub fn health(health: &Health) -> Vec<u8> {
             ((*name).to_owned(), status)
         })
         .collect();
-    let report = serde_json::json!({
+    serde_json::json!({
         "storage_reachable": health.storage_reachable,
         "operation_status": operations,
         "message_volume": {
@@ -186,8 +212,7 @@ pub fn health(health: &Health) -> Vec<u8> {
             "claimed": health.volume.map(|volume| volume.claimed),
             "total": health.volume.map(|volume| volume.free + volume.claimed),
         },
-    });
-    report.to_string().into_bytes()
+    })
 }
 
 /// A permission to use the URLs of `project`.
@@ -219,6 +244,13 @@ pub fn error(title: &str, description: Option<&str>, help: bool) -> Vec<u8> {
     }
     out.push(b'}');
     out
+}
+
+/// An error document as Keystone's middleware writes it.
+pub fn keystone_error(status: StatusCode, title: &str, message: &str) -> Vec<u8> {
+    let code = status.as_u16();
+    let error = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
+    error.to_string().into_bytes()
 }
 
 /// The same for clients that take XML only. Both texts are ours and have

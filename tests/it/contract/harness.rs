@@ -69,6 +69,7 @@ pub struct Mongodb {
     databases: Option<Databases>,
     body_encoding: BodyEncoding,
     driver: MongodbDriverName,
+    is_pool: bool,
 }
 
 impl Mongodb {
@@ -79,6 +80,7 @@ impl Mongodb {
             databases: None,
             body_encoding: BodyEncoding::Bson,
             driver: MongodbDriverName::Fifo,
+            is_pool: false,
         }
     }
 
@@ -91,6 +93,11 @@ impl Mongodb {
     /// waits.
     pub fn like_plain_zaqar(self) -> Self {
         Self { driver: MongodbDriverName::Plain, ..self }
+    }
+
+    /// As a pool of another store.
+    pub fn for_a_pool(self) -> Self {
+        Self { is_pool: true, ..self }
     }
 
     /// With bodies as text.
@@ -112,7 +119,12 @@ impl Harness for Mongodb {
             hold_back: if self.driver == MongodbDriverName::Plain { 0 } else { defaults.hold_back },
             ..defaults
         };
-        let driver = MongodbDriver::open(&databases.uri, &settings).await.unwrap();
+        let driver = if self.is_pool {
+            MongodbDriver::open_pool(&databases.uri, &settings).await
+        } else {
+            MongodbDriver::open(&databases.uri, &settings).await
+        };
+        let driver = driver.unwrap();
         Storage { control: driver.clone(), data: driver }
     }
 }

@@ -1,6 +1,8 @@
 //! Promises about markers: they only grow, whatever happens to the messages.
 
-use nusku::model::{ClaimOrder, DeadLetter, NewMessage, QueueKey};
+use std::collections::BTreeSet;
+
+use nusku::model::{ClaimOrder, DeadLetter, MessageId, NewMessage, QueueKey};
 
 use super::store::order;
 use super::{Store, bodies, key, plain};
@@ -102,6 +104,65 @@ pub async fn a_restart_after_a_deletion_does_not_either(mut store: Store) {
         assert!(marker > seen, "round {round}");
         seen = marker;
     }
+}
+
+pub async fn a_clock_set_back_does_not_bring_markers_back(mut store: Store) {
+    let queue = store.make("q").await;
+    let mut seen = mark(&store, &queue, "a").await;
+    let early = store.now;
+    for round in 0..3 {
+        store.pass(100);
+        store.post(&queue, &["later"]).await;
+        seen = seen.max(mark(&store, &queue, "b").await);
+        store.queues().delete(&queue).await.unwrap();
+        store.pass(1000);
+        store.gc().await;
+        store.reopen().await;
+        store.now = early;
+        store.make("q").await;
+        let marker = mark(&store, &queue, "c").await;
+        assert!(marker > seen, "round {round}");
+        seen = marker;
+    }
+}
+
+pub async fn markers_tell_nothing_of_other_queues(store: Store) {
+    let (queue, other) = (store.make("q").await, store.make("other").await);
+    let first = mark(&store, &queue, "a").await;
+    for round in 1..20 {
+        store.post_many(&other, round).await;
+        store.claim(&other, 1).await;
+        let next = mark(&store, &queue, "b").await;
+        assert_eq!(next, first + round as u64, "nothing of this queue came between");
+    }
+}
+
+pub async fn a_new_queue_tells_nothing_of_deleted_ones(store: Store) {
+    let before = store.make("before").await;
+    let expected = mark(&store, &before, "a").await;
+    let doomed = store.make("doomed").await;
+    store.post_many(&doomed, 50).await;
+    store.queues().delete(&doomed).await.unwrap();
+    let after = store.make("after").await;
+    assert_eq!(mark(&store, &after, "a").await, expected);
+}
+
+/// A client that posts twice must not learn how much others post meanwhile.
+pub async fn ids_tell_nothing_of_each_other(store: Store) {
+    let (queue, other) = (store.make("q").await, store.make("other").await);
+    let mut steps = BTreeSet::new();
+    for round in 0..40 {
+        let [first, second] = {
+            let first = store.post(&queue, &["a"]).await[0];
+            if round % 2 == 1 {
+                store.post(&other, &["x"]).await;
+            }
+            [first, store.post(&queue, &["b"]).await[0]].map(MessageId::parts)
+        };
+        assert_eq!(first.0, second.0, "posted in one second");
+        steps.insert(second.1.wrapping_sub(first.1));
+    }
+    assert_eq!(steps.len(), 40, "the same step from one to the next came twice: {steps:x?}");
 }
 
 pub async fn an_observer_meets_a_moved_message_once_more(store: Store) {

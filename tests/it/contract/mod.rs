@@ -10,6 +10,8 @@
 //! themselves and never sleep; concurrent ones use real tasks. The model runs
 //! first: it proves that the suite can be passed at all.
 
+mod adopt;
+mod catalogue;
 mod claim_ends;
 mod claims;
 mod concurrency;
@@ -18,11 +20,14 @@ mod dead_letters;
 mod delays;
 mod deletes;
 mod expiry;
+mod flavors;
 mod harness;
 mod lasting;
 mod markers;
 mod messages;
+mod pools;
 mod queues;
+mod sealed;
 mod store;
 mod volume;
 mod words;
@@ -156,6 +161,10 @@ macro_rules! contract {
                 a_queue_made_anew_goes_on_counting,
                 a_restart_does_not_bring_markers_back,
                 a_restart_after_a_deletion_does_not_either,
+                a_clock_set_back_does_not_bring_markers_back,
+                markers_tell_nothing_of_other_queues,
+                a_new_queue_tells_nothing_of_deleted_ones,
+                ids_tell_nothing_of_each_other,
                 an_observer_meets_a_moved_message_once_more,
             ]);
             contract!(@cases $fresh, volume: [
@@ -171,6 +180,38 @@ macro_rules! contract {
                 claim_counts_survive_a_restart,
                 deletions_survive_a_restart,
                 an_abandoned_call_happens_whole_or_not_at_all,
+            ]);
+            contract!(@cases $fresh, sealed: [
+                a_sealed_body_comes_back_sealed_from_everywhere,
+                a_sealed_body_survives_burial_and_a_restart,
+                sealed_and_open_bodies_share_a_queue,
+            ]);
+            contract!(@cases $fresh, pools: [
+                a_pool_comes_back_as_it_was_put,
+                a_pool_is_replaced_whole,
+                no_two_pools_have_one_uri,
+                pools_are_listed_by_name_page_by_page,
+                pools_are_found_by_flavor,
+                labels_come_and_go_together,
+                labelling_a_missing_pool_changes_nothing,
+                a_pool_in_use_stays_where_it_is,
+                pools_survive_a_restart,
+            ]);
+            contract!(@cases $fresh, flavors: [
+                a_flavor_comes_back_as_it_was_put,
+                projects_have_flavors_of_their_own,
+                flavors_are_listed_by_name_page_by_page,
+                a_deleted_flavor_is_gone,
+            ]);
+            contract!(@cases $fresh, catalogue: [
+                the_first_placement_wins,
+                nothing_is_placed_in_a_missing_pool,
+                an_entry_changes_only_if_it_is_what_was_expected,
+                an_entry_is_removed_only_if_it_is_what_was_expected,
+                queues_of_like_names_stay_apart,
+                a_pool_counts_its_queues,
+                of_many_who_place_one_is_the_first,
+                a_pool_is_not_deleted_while_queues_come_in,
             ]);
             contract!(@cases $fresh, concurrency: [
                 no_message_is_claimed_twice_and_none_is_left_over,
@@ -198,7 +239,36 @@ macro_rules! contract {
     };
 }
 
+/// What stores keep that queues are placed in by another one.
+macro_rules! pool {
+    ($driver:ident, $fresh:expr) => {
+        mod $driver {
+            use super::*;
+
+            contract!(@cases $fresh, adopt: [
+                an_adopted_queue_works_as_any,
+                adopting_twice_changes_nothing,
+                markers_begin_where_they_are_told_to,
+                an_abandoned_queue_is_gone_and_tells_where_it_stood,
+                only_an_empty_queue_is_abandoned_if_asked_so,
+                abandoning_what_is_not_here_is_no_error,
+                a_queue_adopted_again_begins_behind_its_past,
+                an_adopted_queue_buries_its_dead,
+                adoptions_survive_a_restart,
+                no_acknowledged_post_is_thrown_away_with_an_empty_queue,
+            ]);
+        }
+    };
+}
+
 contract!(on_the_model, Model::fresh());
+pool!(in_a_pool_of_the_model, Model::fresh());
+pool!(in_a_pool_of_the_embedded_store, Embedded::fresh());
+pool!(in_a_pool_of_mongodb, Mongodb::on_one_member().for_a_pool());
+pool!(
+    in_a_pool_of_mongodb_like_plain_zaqar,
+    Mongodb::on_one_member().for_a_pool().like_plain_zaqar()
+);
 contract!(on_the_embedded_store, Embedded::fresh());
 contract!(on_mongodb, Mongodb::on_one_member());
 contract!(on_mongodb_like_plain_zaqar, Mongodb::on_one_member().like_plain_zaqar());

@@ -7,7 +7,10 @@ use nusku::model::{
     Body, ClaimOrder, ClientId, ListQuery, Marker, MessageId, Metadata, NewMessage, ProjectId,
     QueueKey, QueueName, Stats, StoredClaim, StoredMessage, Timestamp,
 };
-use nusku::storage::{ClaimController, DataDriver, MessageController, QueueController, Storage};
+use nusku::storage::{
+    CatalogueController, ClaimController, DataDriver, FlavorController, MessageController,
+    PoolController, QueueController, Storage,
+};
 use tokio::sync::Mutex;
 
 use super::Harness;
@@ -44,6 +47,18 @@ impl Store {
 
     pub fn queues(&self) -> &dyn QueueController {
         self.storage.control.queues()
+    }
+
+    pub fn pools(&self) -> &dyn PoolController {
+        self.storage.control.pools()
+    }
+
+    pub fn flavors(&self) -> &dyn FlavorController {
+        self.storage.control.flavors()
+    }
+
+    pub fn catalogue(&self) -> &dyn CatalogueController {
+        self.storage.control.catalogue()
     }
 
     pub fn messages(&self) -> &dyn MessageController {

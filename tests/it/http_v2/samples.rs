@@ -34,7 +34,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn samples() -> Vec<Sample> {
+/// The samples in a folder, in the order of their names.
+fn samples(folder: &Path) -> Vec<Sample> {
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
         let sample: Value = serde_json::from_str(&text).unwrap();
@@ -46,7 +47,7 @@ fn samples() -> Vec<Sample> {
             response: sample["response"].clone(),
         }
     };
-    files(&folder().join("samples"), "json").into_iter().map(read).collect()
+    files(folder, "json").into_iter().map(read).collect()
 }
 
 #[test]
@@ -55,13 +56,31 @@ fn samples_are_what_happens() {
         settings.admin_mode = true;
         settings.signed_url.secret_key = Some("s3cr3t".into());
     });
+    play(&app, &samples(&folder().join("samples")), Ids::default());
+}
+
+#[test]
+fn samples_of_pools_are_what_happens() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path().to_str().unwrap();
+    let app = TestApp::whole(|settings| {
+        settings.admin_mode = true;
+        settings.pooling.enabled = true;
+        settings.storage.uri = format!("embedded:{place}/own");
+    });
     let mut ids = Ids::default();
-    for sample in samples() {
+    ids.0.insert("/var/lib/nusku".to_owned(), place.to_owned());
+    play(&app, &samples(&folder().join("samples/pools")), ids);
+}
+
+fn play(app: &TestApp, samples: &[Sample], mut ids: Ids) {
+    for sample in samples {
         app.advance(sample.seconds_later);
         let text = |name: &str| sample.request[name].as_str().unwrap();
         let mut request = app.request(text("method"), &ids.real(text("path")));
         if let Some(body) = sample.request.get("body") {
-            request = request.json(body);
+            let body = ids.real(&body.to_string());
+            request = request.header("Content-Type", "application/json").body(body);
         }
         for (name, value) in
             sample.request.get("headers").and_then(Value::as_object).into_iter().flatten()
@@ -82,7 +101,7 @@ fn samples_are_what_happens() {
     }
 }
 
-/// The ids in the samples, and what they are on this server.
+/// The ids and places in the samples, and what they are on this server.
 #[derive(Default)]
 struct Ids(HashMap<String, String>);
 
@@ -132,8 +151,9 @@ fn ids_in(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn pages_show_the_samples() {
+    let folders = ["samples", "samples/pools"].map(|name| samples(&folder().join(name)));
     let samples: HashMap<_, _> =
-        samples().into_iter().map(|sample| (sample.name.clone(), sample)).collect();
+        folders.into_iter().flatten().map(|sample| (sample.name.clone(), sample)).collect();
     let mut unseen: Vec<_> = samples.keys().map(String::as_str).collect();
     for page in files(&folder(), "md") {
         let text = std::fs::read_to_string(&page).unwrap();

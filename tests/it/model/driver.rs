@@ -8,8 +8,8 @@ use nusku::model::{
     QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
-    ClaimController, Collected, ControlDriver, DataDriver, MessageController, QueueController,
-    Result, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
+    MessageController, PoolController, QueueController, Result, Volume,
 };
 
 use super::State;
@@ -19,7 +19,7 @@ use super::State;
 pub struct ModelDriver(Mutex<State>);
 
 impl ModelDriver {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 }
@@ -42,6 +42,15 @@ impl DataDriver for ModelDriver {
         Ok(self.state().collect(now))
     }
 
+    async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {
+        self.state().adopt(queue, first_marker);
+        Ok(())
+    }
+
+    async fn abandon(&self, queue: &QueueKey, only_if_empty: bool) -> Result<Option<u64>> {
+        Ok(self.state().abandon(queue, only_if_empty))
+    }
+
     async fn volume(&self, now: Timestamp) -> Result<Volume> {
         Ok(self.state().at(now).volume(now))
     }
@@ -53,6 +62,18 @@ impl ControlDriver for ModelDriver {
     fn queues(&self) -> &dyn QueueController {
         self
     }
+
+    fn pools(&self) -> &dyn PoolController {
+        self
+    }
+
+    fn flavors(&self) -> &dyn FlavorController {
+        self
+    }
+
+    fn catalogue(&self) -> &dyn CatalogueController {
+        self
+    }
 }
 
 #[async_trait]
@@ -62,7 +83,12 @@ impl QueueController for ModelDriver {
     }
 
     async fn metadata(&self, queue: &QueueKey) -> Result<Option<Arc<Metadata>>> {
-        Ok(self.state().queues.get(queue).map(|queue| Arc::clone(&queue.metadata)))
+        Ok(self
+            .state()
+            .queues
+            .get(queue)
+            .filter(|queue| !queue.placed)
+            .map(|queue| Arc::clone(&queue.metadata)))
     }
 
     async fn set_metadata(
@@ -75,7 +101,10 @@ impl QueueController for ModelDriver {
     }
 
     async fn delete(&self, queue: &QueueKey) -> Result<()> {
-        self.state().queues.remove(queue);
+        let mut state = self.state();
+        if state.queues.get(queue).is_some_and(|queue| !queue.placed) {
+            state.queues.remove(queue);
+        }
         Ok(())
     }
 
@@ -84,7 +113,9 @@ impl QueueController for ModelDriver {
     }
 
     async fn count(&self, project: &ProjectId) -> Result<u64> {
-        Ok(self.state().queues.keys().filter(|key| key.project == *project).count() as u64)
+        let state = self.state();
+        let own = state.queues.iter().filter(|(key, _)| key.project == *project);
+        Ok(own.filter(|(_, queue)| !queue.placed).count() as u64)
     }
 }
 

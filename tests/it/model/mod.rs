@@ -6,14 +6,15 @@
 //! way, never the fastest.
 
 mod driver;
+mod pools;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nusku::model::{
-    ClaimId, ClaimOrder, ClientId, DeadLetter, ListQuery, Marker, MessageHead, MessageId, Metadata,
-    NewMessage, ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage,
-    Timestamp,
+    ClaimId, ClaimOrder, ClientId, DeadLetter, Flavor, FlavorName, ListQuery, Marker, MessageHead,
+    MessageId, Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey,
+    QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{Collected, Error, Result, Volume};
 
@@ -23,12 +24,13 @@ pub use driver::ModelDriver;
 #[derive(Default)]
 struct State {
     queues: BTreeMap<QueueKey, Queue>,
+    pools: BTreeMap<PoolName, Pool>,
+    flavors: BTreeMap<(ProjectId, FlavorName), Flavor>,
+    catalogue: BTreeMap<QueueKey, Placement>,
     /// The last marker given out in each queue there ever was.
     last_markers: BTreeMap<QueueKey, u64>,
     /// The marker of each message that was ever in a queue.
     places: BTreeMap<(QueueKey, MessageId), u64>,
-    /// Messages and claims made so far; numbers their ids.
-    made: u64,
     /// Messages that expired and that no collection has reported yet.
     expired: u64,
 }
@@ -36,6 +38,8 @@ struct State {
 #[derive(Default)]
 struct Queue {
     metadata: Arc<Metadata>,
+    /// Whether its record is kept elsewhere.
+    placed: bool,
     /// By marker.
     messages: BTreeMap<u64, Kept>,
 }
@@ -130,12 +134,6 @@ impl State {
         self.queues.entry(queue.clone()).or_default().messages.insert(*last, kept);
     }
 
-    /// The parts of the next id.
-    fn next_id(&mut self, now: Timestamp) -> (u32, u64) {
-        self.made += 1;
-        (u32::try_from(now.seconds()).unwrap_or_default(), self.made)
-    }
-
     fn create_queue(&mut self, queue: &QueueKey, metadata: &Metadata) -> bool {
         if self.queues.contains_key(queue) {
             return false;
@@ -146,7 +144,7 @@ impl State {
     }
 
     fn set_metadata(&mut self, key: &QueueKey, expected: &Metadata, new: &Metadata) -> Result<()> {
-        let Some(queue) = self.queues.get_mut(key) else {
+        let Some(queue) = self.queues.get_mut(key).filter(|queue| !queue.placed) else {
             return Err(Error::QueueDoesNotExist(key.clone()));
         };
         if *queue.metadata != *expected {
@@ -160,7 +158,7 @@ impl State {
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         self.queues
             .iter()
-            .filter(|(key, _)| key.project == *project)
+            .filter(|(key, queue)| key.project == *project && !queue.placed)
             .filter(|(key, _)| filter.marker.as_deref().is_none_or(|it| key.name.as_str() > it))
             .filter(|(key, queue)| filter.matches(key.name.as_str(), &queue.metadata))
             .map(|(key, queue)| QueueRecord {
@@ -183,8 +181,7 @@ impl State {
         }
         let mut ids = Vec::new();
         for new in messages {
-            let (seconds, number) = self.next_id(now);
-            let id = MessageId::from_parts(seconds, number);
+            let id = MessageId::from_bytes(next_id(now));
             let message = StoredMessage {
                 id,
                 marker: 0,
@@ -307,8 +304,7 @@ impl State {
         order: &ClaimOrder,
         now: Timestamp,
     ) -> Option<StoredClaim> {
-        let (seconds, number) = self.next_id(now);
-        let id = ClaimId::from_parts(seconds, number);
+        let id = ClaimId::from_bytes(next_id(now));
         let chosen: Vec<_> = self
             .messages(queue)
             .filter(|kept| !kept.is_claimed(now))
@@ -345,7 +341,10 @@ impl State {
 
     fn bury(&mut self, queue: &QueueKey, id: MessageId, rule: &DeadLetter, now: Timestamp) {
         let grave = QueueKey { project: queue.project.clone(), name: rule.queue.clone() };
-        self.create_queue(&grave, &Metadata::default());
+        if !self.queues.contains_key(&grave) {
+            let placed = self.queues.get(queue).is_some_and(|queue| queue.placed);
+            self.queues.insert(grave.clone(), Queue { placed, ..Queue::default() });
+        }
         for mut kept in self.remove(queue, |kept| kept.message.id == id) {
             kept.free();
             kept.due = now;
@@ -396,6 +395,12 @@ impl State {
     fn volume(&self, now: Timestamp) -> Volume {
         count(self.queues.values().flat_map(|queue| queue.messages.values()), now)
     }
+}
+
+/// When it was made, and chance: an id tells nothing of other ones.
+fn next_id(now: Timestamp) -> [u8; 12] {
+    let seconds = u32::try_from(now.seconds()).unwrap_or_default();
+    MessageId::from_parts(seconds, uuid::Uuid::new_v4().as_u64_pair().0).bytes()
 }
 
 fn count<'a>(messages: impl Iterator<Item = &'a Kept>, now: Timestamp) -> Volume {

@@ -4,6 +4,7 @@
 mod burying;
 mod claiming;
 mod gaps;
+mod pools;
 mod posting;
 mod reading;
 mod records;

@@ -1,11 +1,13 @@
 //! Reading what others have written.
 
-use mongodb::bson::{Bson, doc};
-use nusku::model::{ListQuery, Marker, MessageId};
-use nusku::storage::MessageController;
+use bytes::Bytes;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, doc};
+use nusku::model::{Body, ListQuery, Marker, MessageId, SealedBody};
+use nusku::storage::{ClaimController, MessageController};
 
 use super::{Scene, zaqars};
-use crate::contract::{bodies, everything, key};
+use crate::contract::{bodies, everything, key, order};
 use crate::support::START;
 
 /// Documents that no Zaqar wrote, each with another fault.
@@ -39,6 +41,30 @@ async fn foreign_documents_make_no_page_shorter() {
     assert_eq!(found, good);
     let stats = driver.stats(&key("q"), START).await.unwrap();
     assert_eq!(stats.newest.unwrap().id, MessageId::from_parts(1_813_971_106, 40));
+}
+
+/// Zaqar encrypts a body to text and stores that as bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_zaqar_encrypted_are_read_as_sealed() {
+    let scene = Scene::new().await;
+    let text = b"tmfIyzRtcFTO4/L8vB8eSzKlqfVlRVQ1lFQ5QDkrLvA=";
+    let encrypted = |marker| {
+        let bytes = Binary { subtype: BinarySubtype::Generic, bytes: text.to_vec() };
+        let mut document = zaqars(marker, 0);
+        document.insert("b", bytes);
+        document
+    };
+    scene.messages().insert_many((1..=3).map(encrypted)).await.unwrap();
+    let driver = scene.driver().await;
+    let sealed = Body::Sealed(SealedBody::new(Bytes::from_static(text)));
+    let listed = driver.list(&key("q"), &everything(), START).await.unwrap();
+    let claim = ClaimController::create(&*driver, &key("q"), &order(1), START).await.unwrap();
+    let popped = driver.pop(&key("q"), 1, START).await.unwrap();
+    for (messages, how) in
+        [(listed, "listed"), (claim.unwrap().messages, "claimed"), (popped, "popped")]
+    {
+        assert!(!messages.is_empty() && messages.iter().all(|it| it.body == sealed), "{how}");
+    }
 }
 
 /// An observer that left it out would never come back to it.

@@ -188,7 +188,14 @@ impl Lockstep {
         let ids = self.messages(queue, picks);
         let driver = self.driver.messages().get(queue, &ids.driver, self.driver.now).await;
         let model = self.model.messages().get(queue, &ids.model, self.model.now).await;
-        self.names.same_messages("got", queue, driver.unwrap(), &model.unwrap())
+        let (mut driver, mut model) = (driver.unwrap(), model.unwrap());
+        if !driver.is_sorted_by_key(|message| message.id) {
+            return differs(format!("got in another order than that of the ids: {driver:#?}"));
+        }
+        // Each by its own ids, which sort differently.
+        driver.sort_unstable_by_key(|message| message.marker);
+        model.sort_unstable_by_key(|message| message.marker);
+        self.names.same_messages("got", queue, driver, &model)
     }
 
     fn messages(&self, queue: &QueueKey, picks: &[Pick]) -> Pair<Vec<MessageId>> {

@@ -45,6 +45,15 @@ fn copy() -> TempDir {
     data
 }
 
+/// A marker that lies before message `n` of the sound store, and behind the one
+/// before it.
+fn marker_before(n: u64) -> u64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let conn = rusqlite::Connection::open_with_flags(file_of(SOUND.path()), flags).unwrap();
+    let first: u64 = conn.query_row("SELECT min(marker) FROM claimed", [], |r| r.get(0)).unwrap();
+    first + n - 1
+}
+
 fn open(dir: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(file_of(dir)).unwrap()
 }
@@ -112,7 +121,8 @@ fn use_damaged(server: Server) -> (usize, String) {
         Ok(numbers) => assert!(numbers.iter().all(|&n| n < MESSAGES_IN)),
         Err(status) => expect(status, 200),
     }
-    for marker in (0..MESSAGES_IN).step_by(97) {
+    for n in (0..MESSAGES_IN).step_by(97) {
+        let marker = marker_before(n);
         let path = format!("{MESSAGES}?limit=50&marker={marker}&echo=true");
         expect(request(address, "GET", &path, "").unwrap().0, 200);
     }
@@ -172,8 +182,8 @@ fn a_single_altered_byte_of_a_body_is_found_and_never_served() {
     assert_eq!(faults(data.path()), ["1 bodies are not what was written"]);
 
     let server = serve(data.path());
-    // Markers are numbers of messages here, and the first message is number 1.
     let page = |behind: u64| {
+        let behind = marker_before(behind);
         let path = format!("{MESSAGES}?limit=10&marker={behind}&echo=true");
         request(server.address, "GET", &path, "").unwrap()
     };
@@ -245,10 +255,14 @@ fn a_table_that_is_gone_is_refused() {
 fn what_does_not_match_is_found() {
     for (sql, expected) in [
         ("DELETE FROM body WHERE number BETWEEN 901 AND 903", "3 messages in ready have no body"),
-        ("DELETE FROM ready WHERE marker = 901", "1 bodies belong to no message"),
+        ("DELETE FROM ready WHERE number = 901", "1 bodies belong to no message"),
         (
             "UPDATE sequence SET next = 5999",
             "2 messages have a number that will be given out again",
+        ),
+        (
+            "UPDATE queue SET next = (SELECT max(marker) - 1 FROM ready)",
+            "2 messages have a marker that will be given out again",
         ),
     ] {
         let data = copy();

@@ -20,6 +20,7 @@ use nusku::service::Service;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::tasks::waits;
+use nusku::transport::auth::Authenticator;
 use nusku::transport::http;
 use serde_json::{Value, json};
 
@@ -37,10 +38,11 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    service: Arc<Service>,
-    handle: ServerHandle,
+    /// Unless it was started as the program starts it.
+    service: Option<Arc<Service>>,
+    stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl TestApp {
@@ -72,22 +74,52 @@ impl TestApp {
         let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = settings.clone();
-        let data = Arc::clone(&storage.data);
+        let (settings, auth_clock) = (settings.clone(), clock.clone());
         let (served, ticks) = (Arc::clone(&service), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let watcher = served.watcher();
-                let waits = waits::start(data, watcher, ticks);
-                let server = http::serve(served, &settings, listener).unwrap();
+                let runtime = tokio::runtime::Handle::current();
+                let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
+                let authenticator = authenticator.unwrap().map(Arc::new);
+                let waits = waits::start(storage.data, served.watcher(), ticks);
+                let server = http::serve(served, authenticator, &settings, listener).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
                 waits.stop().await;
             });
         });
-        let handle = receive.recv().unwrap();
-        Self { address, clock, service, handle, thread: Some(thread), _dir: dir }
+        let handle: ServerHandle = receive.recv().unwrap();
+        // Told without waiting for an answer: there is no runtime here.
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
+        let (service, stop) = (Some(service), Some(stop));
+        Self { address, clock, service, stop, thread: Some(thread), _dir: Some(dir) }
+    }
+
+    /// A server with all that belongs to one, as the program starts it. Where its
+    /// data is, is up to the caller.
+    pub fn whole(change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Clock::manual(START);
+        let settings = settings(|settings| {
+            settings.http.port = 0;
+            change(settings);
+        });
+        let (send, receive) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let time = clock.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let running = nusku::bootstrap::start(&settings, time).await.unwrap();
+                send.send(running.address()).unwrap();
+                let _ = stopped.await;
+                running.stop().await;
+            });
+        });
+        let address = receive.recv().unwrap();
+        let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
+            let _ = stop.send(());
+        });
+        Self { address, clock, service: None, stop: Some(stop), thread: Some(thread), _dir: None }
     }
 
     /// Lets time pass.
@@ -98,13 +130,13 @@ impl TestApp {
     /// Returns when so many requests wait for messages.
     pub fn await_waiters(&self, count: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut waiters = self.service.waiters();
+        let mut waiters = self.service.as_ref().unwrap().waiters();
         runtime.block_on(waiters.wait_for(|&waiters| waiters == count)).unwrap();
     }
 
     /// What a stop does first.
     pub fn stop_waiting(&self) {
-        self.service.stop_waiting();
+        self.service.as_ref().unwrap().stop_waiting();
     }
 
     /// Where the server listens.
@@ -175,9 +207,9 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        self.service.stop_waiting();
-        // Told without waiting for an answer: there is no runtime here.
-        drop(self.handle.stop(false));
+        if let Some(stop) = self.stop.take() {
+            stop();
+        }
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             if !std::thread::panicking() {

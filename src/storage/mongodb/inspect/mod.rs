@@ -189,14 +189,14 @@ impl Look<'_> {
         let subscriptions = format!("{}_subscriptions", self.settings.database);
         let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
+            (management, "pools", false, "pools: nusku uses them with pooling.enabled"),
             (
                 management,
-                "pools",
+                "catalogue",
                 true,
-                "pools: nusku keeps no messages in them and looks for none",
+                "queues that live in pools: nusku does not see what Zaqar put there",
             ),
-            (management, "catalogue", true, "queues that live in pools"),
-            (management, "flavors", false, "flavors: nusku has no pools to choose from"),
+            (management, "flavors", false, "flavors: nusku uses them with pooling.enabled"),
             (&*subscriptions, "subscriptions", true, "subscriptions: nusku notifies nobody"),
             (&*topics, "topics", false, "topics: nusku has none"),
         ] {

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 
+use super::Administration;
 use crate::service::Service;
 use crate::service::access::actions::{GetHealth, Ping};
 use crate::transport::http::error::{ApiError, During};
@@ -11,12 +12,12 @@ use crate::transport::http::extract::{Granted, Known};
 use crate::transport::http::{resource, wire};
 
 /// Mounts both; the health report only in admin mode.
-pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
+pub fn routes(config: &mut ServiceConfig, administration: Administration) {
     let ping = resource::<Known<()>>("/v2/ping", "GET, HEAD")
         .route(web::get().to(ping))
         .route(web::head().to(alive));
     config.service(ping);
-    if admin_mode {
+    if administration.health {
         let health = resource::<Known<()>>("/v2/health", "GET").route(web::get().to(health));
         config.service(health);
     }

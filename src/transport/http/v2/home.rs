@@ -6,6 +6,7 @@ use actix_web::web::{self, ServiceConfig};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::Administration;
 use crate::transport::http::extract::Known;
 use crate::transport::http::resource;
 
@@ -62,8 +63,21 @@ const RELATIONS: [Relation; 15] = [
     relation("ping", "/v2/ping", &["GET"], &[]),
 ];
 
-/// What administrators can use besides.
-const ADMIN_RELATION: Relation = relation("health", "/v2/health", &["GET"], &[]);
+/// What administrators can use besides, where there are pools.
+const POOL_RELATIONS: [Relation; 4] = [
+    relation("pools", "/v2/pools{?detailed,limit,marker}", &["GET"], &[("limit", "pool_limit")]),
+    relation("pool", "/v2/pools/{pool_name}", &["GET", "PUT", "PATCH", "DELETE"], &[]),
+    relation(
+        "flavors",
+        "/v2/flavors{?detailed,limit,marker}",
+        &["GET"],
+        &[("limit", "flavor_limit")],
+    ),
+    relation("flavor", "/v2/flavors/{flavor_name}", &["GET", "PUT", "PATCH", "DELETE"], &[]),
+];
+
+/// What they can use in any case.
+const HEALTH_RELATION: Relation = relation("health", "/v2/health", &["GET"], &[]);
 
 impl Relation {
     fn document(&self) -> Value {
@@ -100,16 +114,18 @@ impl Relation {
 }
 
 /// The whole document.
-fn document(admin_mode: bool) -> Value {
-    let relations = RELATIONS.iter().chain(admin_mode.then_some(&ADMIN_RELATION));
+fn document(administration: Administration) -> Value {
+    let pools: &[Relation] = if administration.pools { &POOL_RELATIONS } else { &[] };
+    let health = administration.health.then_some(&HEALTH_RELATION);
+    let relations = RELATIONS.iter().chain(pools).chain(health);
     let resources: Map<_, _> =
         relations.map(|relation| (format!("rel/{}", relation.name), relation.document())).collect();
     json!({ "resources": resources })
 }
 
 /// Mounts `/v2/`; the document is written once.
-pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
-    let document = Bytes::from(format!("{:#}", document(admin_mode)));
+pub fn routes(config: &mut ServiceConfig, administration: Administration) {
+    let document = Bytes::from(format!("{:#}", document(administration)));
     let get = move |_: Known<()>| {
         let document = document.clone();
         async move {
@@ -129,11 +145,13 @@ pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
 mod tests {
     use serde_json::json;
 
-    use super::document;
+    use super::{Administration, document};
+
+    const NOBODY: Administration = Administration { health: false, pools: false };
 
     #[test]
     fn relations_describe_their_variables() {
-        let document = document(false);
+        let document = document(NOBODY);
         assert_eq!(
             document["resources"]["rel/messages"],
             json!({
@@ -162,8 +180,24 @@ mod tests {
 
     #[test]
     fn administrators_see_more() {
-        let count = |admin| document(admin)["resources"].as_object().unwrap().len();
-        assert_eq!((count(false), count(true)), (15, 16));
-        assert_eq!(document(true)["resources"]["rel/health"]["href"], "/v2/health");
+        let count = |health, pools| {
+            let document = document(Administration { health, pools });
+            document["resources"].as_object().unwrap().len()
+        };
+        assert_eq!((count(false, false), count(true, false), count(true, true)), (15, 16, 20));
+        let document = document(Administration { health: true, pools: true });
+        assert_eq!(document["resources"]["rel/health"]["href"], "/v2/health");
+        assert_eq!(
+            document["resources"]["rel/pools"],
+            json!({
+                "href-template": "/v2/pools{?detailed,limit,marker}",
+                "href-vars": {
+                    "detailed": "param/detailed",
+                    "limit": "param/pool_limit",
+                    "marker": "param/marker",
+                },
+                "hints": { "allow": ["GET"], "formats": { "application/json": {} } },
+            })
+        );
     }
 }

@@ -2,10 +2,12 @@
 
 mod claims;
 mod events;
+mod flavors;
 mod health;
 mod home;
 pub(super) mod json_patch;
 mod messages;
+mod pools;
 pub(super) mod posted;
 mod purge;
 mod queues;
@@ -14,14 +16,27 @@ mod stats;
 
 use actix_web::web::ServiceConfig;
 
+/// What is served to administrators.
+#[derive(Clone, Copy, Debug)]
+pub struct Administration {
+    /// The health report.
+    pub health: bool,
+    /// Pools and flavors.
+    pub pools: bool,
+}
+
 /// Mounts all resources, the busiest first.
-pub fn routes(config: &mut ServiceConfig, admin_mode: bool) {
+pub fn routes(config: &mut ServiceConfig, administration: Administration) {
     messages::routes(config);
     claims::routes(config);
     queues::routes(config);
     stats::routes(config);
     purge::routes(config);
     share::routes(config);
-    health::routes(config, admin_mode);
-    home::routes(config, admin_mode);
+    health::routes(config, administration);
+    if administration.pools {
+        pools::routes(config);
+        flavors::routes(config);
+    }
+    home::routes(config, administration);
 }
