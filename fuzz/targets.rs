@@ -3,11 +3,23 @@
 //! Used twice: by the fuzzer, a program per target in `fuzz_targets/`, and by
 //! the tests, which try some thousand mutations of `seeds/` at every run.
 
+use std::path::Path;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use nusku::model::{ClaimId, ClientId, Marker, MessageId, QueueName, TextFault};
-use nusku::service::iso8601;
+use nusku::clock::Clock;
+use nusku::config::Settings;
+use nusku::config::import::import_texts;
+use nusku::model::{
+    ClaimId, ClientId, Identity, Marker, MessageId, ProjectId, QueueName, TextFault, Timestamp,
+};
+use nusku::service::policy::{Policy, RuleFile, Target as Object, read as read_policy};
+use nusku::service::{Service, SignedUrl, fuzzing as service, iso8601};
+use nusku::storage::Storage;
+use nusku::storage::discard::DiscardDriver;
 use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::token_file::{TokenFile, read_moment, write_moment};
+use nusku::transport::auth::signed_url;
 use nusku::transport::http::fuzzing;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -16,7 +28,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -28,6 +40,11 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("document", document),
     ("bearer", bearer),
     ("token_file", token_file),
+    ("policy", policy),
+    ("signed_url", signed_url),
+    ("zaqar_conf", zaqar_conf),
+    ("pickle", pickle),
+    ("sealed", sealed),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -239,4 +256,81 @@ pub fn token_file(input: &[u8]) {
             assert_eq!(read_moment(&write_moment(moment)), Some(moment), "{text}");
         }
     }
+}
+
+/// A policy that is read can be asked, and read back from what it prints.
+pub fn policy(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let Ok(rules) = read_policy(&text) else { return };
+    let compile = |rules| {
+        let file = RuleFile { path: "input".to_owned(), rules };
+        Policy::new(&[("queues:get", "")], &[file], "default")
+    };
+    let Ok(policy) = compile(rules) else { return };
+    let caller = Identity { roles: vec!["admin".to_owned()], ..Identity::default() };
+    let target = Object { project_id: Some("acme"), queue_name: Some("jobs") };
+    let printed = policy.to_string();
+    let again = compile(read_policy(&printed).expect("a policy file")).expect("rules");
+    assert_eq!(policy.allows(0, &caller, &target), again.allows(0, &caller, &target));
+}
+
+/// Whatever is shown as a permission, nobody gets in but with the one signature
+/// that was made, and only where it leads.
+pub fn signed_url(input: &[u8]) {
+    const SIGNED: &str = "d28a3609e3abde0907804b2f02c687a256f4c19495f62e2d05c3e40d34ca77a6";
+    const QUEUE: &str = "/v2/queues/invoices";
+    static SERVICE: LazyLock<Service> = LazyLock::new(|| {
+        let mut settings = Settings::defaults().expect("defaults");
+        settings.signed_url.secret_key = Some("blue-lantern".to_owned());
+        let driver = DiscardDriver::new();
+        let storage = Storage { control: driver.clone(), data: driver };
+        Service::new(storage, Clock::manual(Timestamp::from_seconds(1_900_000_000)), &settings)
+    });
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.lines().map(str::to_owned);
+    let mut line = || lines.next().unwrap_or_default();
+    let list = |text: &str| text.split(',').map(str::to_owned).collect();
+    let (project, method, path) = (line(), line(), line());
+    let (paths, methods) = (list(&line()), list(&line()));
+    let url = SignedUrl { paths, methods, expires: line(), signature: line() };
+    let project = ProjectId::new(&project);
+    if signed_url::allows(&SERVICE, &project, &url, &method, &path) {
+        assert!(url.signature.eq_ignore_ascii_case(SIGNED) && project.as_str() == "proj-blue");
+        assert!(["GET", "POST"].contains(&method.as_str()));
+        let below = ["messages", "claims"].map(|it| format!("{QUEUE}/{it}"));
+        assert!(below.iter().any(|allowed| {
+            let rest = path.strip_prefix(allowed.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }));
+    }
+}
+
+/// Whatever a configuration of Zaqar says, the result can be printed, and it
+/// loads if nothing stands in the way.
+pub fn zaqar_conf(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let texts = [("zaqar.conf".to_owned(), text.into_owned())];
+    let Ok(import) = import_texts(&texts, Path::new("/nowhere")) else { return };
+    let toml = import.to_toml(true);
+    if import.hindrances() == 0 {
+        Settings::parse("the result", &toml).expect("settings");
+    }
+    let _ = (import.to_toml(false), import.report());
+}
+
+/// What Zaqar encrypted is JSON, however odd, or is refused; a string of its own
+/// is never taken for a program.
+pub fn pickle(input: &[u8]) {
+    let Some(body) = service::zaqar_body(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+    if let Ok(text) = std::str::from_utf8(input) {
+        let same: String = serde_json::from_slice(body.as_bytes()).expect("a string");
+        assert_eq!(same, text);
+    }
+}
+
+/// Nothing but what was sealed opens, and then it is JSON.
+pub fn sealed(input: &[u8]) {
+    let Some(body) = service::open(input) else { return };
+    serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
 }

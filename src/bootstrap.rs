@@ -16,8 +16,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{AuthStrategy, Settings, StorageSettings};
+use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
 use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
@@ -26,7 +27,7 @@ use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
 use crate::tasks::{Task, gc, waits};
 use crate::transport::auth::{self, Authenticator};
-use crate::transport::http;
+use crate::transport::http::{self, Certificate, TlsError};
 
 /// How soon a changed file is noticed, at the latest.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,9 +65,15 @@ pub enum StartError {
     /// Nobody could tell who is calling.
     #[error(transparent)]
     Auth(#[from] auth::SetupError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The front end did not come up.
     #[error("cannot serve HTTP: {0}")]
     Serve(io::Error),
+    /// The policy cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The store was opened and then did not do what it was asked for.
     #[error("garbage could not be collected: {0}")]
     Collect(storage::Error),
@@ -99,15 +106,22 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let auth_files = Files::look(settings.auth.watched_files());
     let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
     let authenticator = authenticator.map(Arc::new);
+    let policy_files = Files::look(settings.policy.watched_files());
+    let policy = Arc::new(PolicyBook::open(&settings.policy)?);
+    let tls_files = Files::look(settings.http.tls.files());
+    let certificate = Certificate::load(&settings.http.tls)?;
     let (storage, router) = open_all(settings).await?;
 
-    let mut service = Service::new(storage.clone(), clock.clone(), settings);
+    let service = Service::new(storage.clone(), clock.clone(), settings);
+    let mut service = service.with_policy(Arc::clone(&policy));
     if let Some(router) = router {
         service = service.with_pools(router);
     }
     let service = Arc::new(service);
     let served = Arc::clone(&service);
-    let server = match http::serve(served, authenticator.clone(), settings, listener) {
+    let server =
+        http::serve(served, authenticator.clone(), settings, listener, certificate.as_ref());
+    let server = match server {
         Ok(server) => server,
         Err(reason) => {
             storage.data.close().await;
@@ -115,6 +129,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         }
     };
     let interval = Duration::from_secs(settings.gc.interval.into());
+    let mut watches = vec![watch::start(policy_files, WATCH_INTERVAL, move || policy.reload())];
+    watches.extend(authenticator.map(|authenticator| {
+        watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
+    }));
+    watches.extend(certificate.map(|certificate| renew(certificate, tls_files)));
     Ok(Running {
         address,
         http: server.handle(),
@@ -122,9 +141,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
         service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
-        watches: Vec::from_iter(authenticator.map(|authenticator| {
-            watch::start(auth_files, WATCH_INTERVAL, move || authenticator.reload())
-        })),
+        watches,
         storage,
     })
 }
@@ -176,6 +193,25 @@ pub async fn collect(settings: &Settings, clock: &Clock) -> Result<u64, StartErr
     };
     storage.data.close().await;
     collected.map_err(StartError::Collect)
+}
+
+/// The rules in force under `settings` as a policy file, and what in them was
+/// surely meant in another way.
+///
+/// # Errors
+///
+/// [`PolicyError`], if there is anything wrong with them.
+pub fn policy(settings: &PolicySettings) -> Result<(String, Vec<String>), PolicyError> {
+    let policy = policy::load(settings)?;
+    Ok((policy.to_string(), policy.warnings().to_vec()))
+}
+
+/// Reads the certificate anew whenever its files change.
+fn renew(certificate: Arc<Certificate>, files: Files) -> Task {
+    watch::start(files, WATCH_INTERVAL, move || match certificate.reload() {
+        Ok(()) => tracing::info!("the certificate was read anew"),
+        Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+    })
 }
 
 /// Headers that anybody can set are no proof of anything.

@@ -7,9 +7,11 @@
 
 mod config;
 mod gc;
+mod import;
 mod logging;
 mod migrate;
 mod ping;
+mod policy;
 mod serve;
 mod settings;
 mod store;
@@ -50,6 +52,9 @@ enum Command {
     /// Moving from Zaqar to nusku on the same database
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Tells who may do what
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Looks after the tokens of callers, where there is no Keystone
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -68,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Store(command) => store::run(&command),
         Command::Gc(args) => gc::run(&args),
         Command::Migrate(command) => migrate::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Token(command) => token::run(command),
         Command::Ping(args) => ping::run(&args),
         Command::Bench(args) => System::new().block_on(bench::run(*args)),

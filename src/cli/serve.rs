@@ -62,13 +62,14 @@ async fn serve(settings: &Settings) -> ExitCode {
 /// Where the server is, where the data is, and something to try.
 fn greeting(running: &Running, settings: &Settings) -> String {
     let address = running.address();
+    let scheme = if settings.http.tls.is_on() { "https" } else { "http" };
     let caller = match settings.auth.strategy {
         AuthStrategy::Noauth => "X-Project-ID: demo",
         AuthStrategy::Keystone | AuthStrategy::Tokens => "X-Auth-Token: TOKEN",
     };
     format!(
-        "nusku {} listens on http://{address}\n{}\nTry: \
-         curl -i http://{address}/v2/queues/demo/messages \
+        "nusku {} listens on {scheme}://{address}\n{}\nTry: \
+         curl -i {scheme}://{address}/v2/queues/demo/messages \
          -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H '{caller}' \
          -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
         env!("CARGO_PKG_VERSION"),

@@ -10,7 +10,7 @@ use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{DEFAULTS, SECRETS, Settings, validate};
+use super::{DEFAULTS, Settings, is_secret, validate};
 
 /// What the name of every environment variable that sets something begins with.
 const PREFIX: &str = "NUSKU_";
@@ -119,13 +119,29 @@ impl Settings {
     ///
     /// The first fault found: nothing that is wrong is passed over.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        Self::merge(|known| layers(sources, known))
+    }
+
+    /// The settings that a file with this text makes of the defaults; `place`
+    /// is what to call it in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::load`].
+    pub fn parse(place: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::merge(|_| Ok(vec![Layer::parse(place, text)?]))
+    }
+
+    fn merge(
+        layers: impl FnOnce(&Value) -> Result<Vec<Layer>, ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let defaults = Layer::parse("built-in defaults", DEFAULTS)?;
         let mut figment = Figment::from(&defaults);
         let builtin: Self = figment.extract().map_err(|error| bad_value(&error))?;
         // Serialised rather than parsed, for it has the unset settings too.
         let known = Value::serialize(&builtin).map_err(|error| bad_value(&error))?;
 
-        for layer in layers(sources, &known)? {
+        for layer in layers(&known)? {
             refuse_unknown(&layer.values, &known, &mut Vec::new(), &layer.place)?;
             figment = figment.merge(&layer);
         }
@@ -285,7 +301,7 @@ fn place_of(metadata: &Metadata) -> String {
 }
 
 fn shown(key: &str, found: String) -> String {
-    if SECRETS.contains(&key) { "a secret that is not shown".to_owned() } else { found }
+    if is_secret(key) { "a secret that is not shown".to_owned() } else { found }
 }
 
 fn actual(found: &Actual) -> String {

@@ -5,7 +5,12 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+mod cors;
+mod encryption;
+mod http;
+pub mod import;
 mod load;
+mod policy;
 mod pooling;
 mod redact;
 mod validate;
@@ -16,7 +21,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
+pub use cors::CorsSettings;
+pub use encryption::EncryptionSettings;
+pub use http::{ForwardedHeader, HttpSettings, TlsSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use policy::PolicySettings;
 pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 pub use waiting::WaitingSettings;
@@ -36,10 +45,16 @@ pub struct Settings {
     pub transport: Limits,
     /// Who is believed to be who.
     pub auth: AuthSettings,
+    /// Who may do what.
+    pub policy: PolicySettings,
     /// Pre-signed URLs.
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.
     pub http: HttpSettings,
+    /// Pages of other origins.
+    pub cors: CorsSettings,
+    /// Keys of message bodies at rest.
+    pub encryption: EncryptionSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
     /// Requests that wait for messages, and streams.
@@ -66,11 +81,14 @@ impl Settings {
         }
         let mut shown = self.clone();
         shown.storage.uri = shown_uri(&self.storage.uri);
-        let hidden: Vec<_> = shown
+        let mut hidden: Vec<_> = shown
             .secrets()
             .into_iter()
             .filter_map(|(key, secret)| secret.take().and_then(|_| key.rsplit_once('.')))
             .collect();
+        if !std::mem::take(&mut shown.encryption.keys).is_empty() {
+            hidden.extend(SECRET_LIST.rsplit_once('.'));
+        }
         let mut text = toml::to_string(&shown)?;
         // A comment and no made-up value: what is read back must not be a key
         // that everybody knows.
@@ -88,6 +106,7 @@ impl Settings {
             &mut self.signed_url.secret_key,
             &mut keystone.password,
             &mut keystone.application_credential_secret,
+            &mut self.encryption.zaqar_key,
         ];
         let mut keys = SECRETS.into_iter();
         values.map(|value| (keys.next().unwrap_or_default(), value))
@@ -95,11 +114,20 @@ impl Settings {
 }
 
 /// The names of [`Settings::secrets`], in the same order.
-const SECRETS: [&str; 3] = [
+const SECRETS: [&str; 4] = [
     "signed_url.secret_key",
     "auth.keystone.password",
     "auth.keystone.application_credential_secret",
+    "encryption.zaqar_key",
 ];
+
+/// The one setting that is a list of secrets.
+const SECRET_LIST: &str = "encryption.keys";
+
+/// Whether a setting, or an item of it, must never be told.
+fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key) || key.starts_with(SECRET_LIST)
+}
 
 /// Limits a client can run into; each one is named in the error it causes.
 /// Names and defaults are those of Zaqar's `[transport]` section.
@@ -172,20 +200,6 @@ impl fmt::Debug for SignedUrlSettings {
         let secret_key = self.secret_key.as_ref().map(|_| "(not shown)");
         f.debug_struct("SignedUrlSettings").field("secret_key", &secret_key).finish()
     }
-}
-
-/// The HTTP front end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSettings {
-    /// Address to listen on.
-    pub bind: String,
-    /// Port to listen on; 0 lets the system choose.
-    pub port: u16,
-    /// Worker threads; 0 means one per core.
-    pub workers: usize,
-    /// Longest wait for requests in flight when the server stops, in seconds.
-    pub shutdown_timeout: u32,
 }
 
 /// Where messages are kept.

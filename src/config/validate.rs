@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, HttpSettings, Limits, MongodbSettings, Settings, auth, pooling, shown_uri,
-    waiting,
+    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, policy,
+    pooling, shown_uri, waiting,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -18,9 +18,6 @@ const SHORTEST: u64 = 60;
 /// A page is built in memory, as is the body of a request.
 const LARGEST_PAGE: u64 = 10_000;
 const LARGEST_BODY: u64 = 64 << 20;
-
-/// The largest number of threads the HTTP server takes.
-const MOST_WORKERS: u64 = 512;
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,8 +36,11 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_lives(&settings.transport)?;
     check_sizes(&settings.transport)?;
     auth::check(&settings.auth)?;
+    policy::check(&settings.policy)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
-    check_http(&settings.http)?;
+    http::check(&settings.http)?;
+    cors::check(&settings.cors)?;
+    encryption::check(&settings.encryption)?;
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;
@@ -115,12 +115,6 @@ fn check_sizes(limits: &Limits) -> Check {
         return Err(fault("transport.min_length_client_id", found, expected));
     }
     Ok(())
-}
-
-fn check_http(http: &HttpSettings) -> Check {
-    check_text("http.bind", Some(&http.bind))?;
-    within("http.workers", http.workers, 0..=MOST_WORKERS)?;
-    within("http.shutdown_timeout", http.shutdown_timeout, 0..=3_600)
 }
 
 /// Whether this build has a driver for the URI is the bootstrap's business.

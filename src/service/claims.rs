@@ -8,6 +8,10 @@ use super::{Error, Field, Result, Service};
 use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, ListQuery, QueueKey};
 use crate::storage;
 
+/// Claims that are made in the place of one of which nothing can be decrypted:
+/// what lies behind must not wait until it is out of the way.
+const CLAIM_TRIES: u32 = 8;
+
 impl Service {
     /// Claims up to `limit` messages (10 if `None`), oldest first; `None` if
     /// there is nothing to claim, also for want of the queue. Missing numbers
@@ -34,8 +38,14 @@ impl Service {
             include_delayed: options.message_delay().is_none(),
             dead_letter: self.dead_letter(queue, options).await?,
         };
-        let claim = self.storage.data.claims().create(queue, &order, self.now()).await?;
-        claim.map(|claim| self.open_claim(&queue.project, claim)).transpose()
+        for _ in 0..CLAIM_TRIES {
+            let claim = self.storage.data.claims().create(queue, &order, self.now()).await?;
+            let Some(claim) = claim.map(|claim| self.open_claim(queue, claim)) else { break };
+            if !claim.messages.is_empty() {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
     }
 
     /// The rule of the queue's dead letters. Where there are pools it holds only
@@ -66,7 +76,7 @@ impl Service {
     pub async fn get_claim(&self, queue: &Permit<GetClaim>, id: &str) -> Result<Claim> {
         let known = parse_id(queue, id)?;
         let claim = self.storage.data.claims().get(queue, known, self.now()).await;
-        self.open_claim(&queue.project, claim.map_err(|error| as_sent(error, queue, id))?)
+        Ok(self.open_claim(queue, claim.map_err(|error| as_sent(error, queue, id))?))
     }
 
     /// Renews a live claim. Missing numbers become the server's defaults, not

@@ -1,6 +1,6 @@
 //! What can go wrong with a request, whatever protocol it came by.
 
-use crate::model::{FlavorName, QueueKey};
+use crate::model::{FlavorName, MessageId, QueueKey};
 use crate::storage;
 
 /// Why the service refused or failed. Front ends answer by variant; the texts
@@ -65,6 +65,10 @@ pub enum Error {
     /// No more requests may wait; the text names the limit.
     #[error("{0}")]
     TooManyWaiters(String),
+    /// The message is encrypted, and its key is not there or does not fit. To
+    /// try again is of no use before an operator has looked into it.
+    #[error("Message {0} is encrypted, and this server cannot decrypt it.")]
+    MessageIsUnreadable(MessageId),
     /// The store has something to say.
     #[error(transparent)]
     Storage(#[from] storage::Error),

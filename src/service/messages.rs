@@ -93,6 +93,9 @@ pub struct MessageListing {
 pub struct MessagePage {
     /// By ascending marker.
     pub messages: Vec<Message>,
+    /// The marker of the last one looked at, whether or not it could be shown:
+    /// the next page starts behind it. `None` at the end of the listing.
+    pub last: Option<u64>,
     /// Whether delayed ones were listed, asked for or not.
     pub include_delayed: bool,
 }
@@ -121,7 +124,7 @@ impl Service {
     ) -> Result<Vec<MessageId>> {
         let metadata = self.storage.control.queues().metadata(queue).await?;
         let options = QueueOptions::new(metadata.as_deref(), &self.limits);
-        let messages = self.check_drafts(drafts, options)?;
+        let messages = self.check_drafts(queue, drafts, options)?;
 
         let store = self.storage.data.messages();
         let mut exists = metadata.is_some();
@@ -140,6 +143,7 @@ impl Service {
 
     fn check_drafts(
         &self,
+        queue: &QueueKey,
         drafts: Vec<Draft>,
         options: QueueOptions<'_>,
     ) -> Result<Vec<NewMessage>> {
@@ -147,10 +151,15 @@ impl Service {
             // The spelling is Zaqar's.
             return Err(Error::InvalidRequest("No messages to enqueu.".to_owned()));
         }
-        drafts.into_iter().map(|draft| self.check_draft(draft, options)).collect()
+        drafts.into_iter().map(|draft| self.check_draft(queue, draft, options)).collect()
     }
 
-    fn check_draft(&self, draft: Draft, options: QueueOptions<'_>) -> Result<NewMessage> {
+    fn check_draft(
+        &self,
+        queue: &QueueKey,
+        draft: Draft,
+        options: QueueOptions<'_>,
+    ) -> Result<NewMessage> {
         let body =
             draft.body.ok_or_else(|| Error::InvalidBody("Missing \"body\" field.".to_owned()))?;
         let ttl = draft.ttl.or(options.message_ttl(), "ttl")?;
@@ -169,6 +178,11 @@ impl Service {
                  and must be at least 0 seconds long."
             ))
         })?;
+        if options.encrypts() {
+            // Its checksum is made when it is opened.
+            let body = self.seal(&queue.project, &body)?;
+            return Ok(NewMessage { ttl, delay, body, checksum: None });
+        }
         let checksum = if self.enable_checksum { checksum(&body) } else { None };
         Ok(NewMessage { ttl, delay, body: body.into(), checksum })
     }
@@ -188,7 +202,9 @@ impl Service {
         let limit = message_limit(listing.limit, self.limits.max_messages_per_page)?;
         let include_delayed = listing.include_delayed || !self.has_delays(queue).await?;
         let marker = match listing.marker.as_deref().map(Marker::parse) {
-            Some(None) => return Ok(MessagePage { messages: Vec::new(), include_delayed }),
+            Some(None) => {
+                return Ok(MessagePage { messages: Vec::new(), last: None, include_delayed });
+            }
             Some(marker) => marker,
             None => None,
         };
@@ -200,8 +216,8 @@ impl Service {
             include_delayed,
         };
         let messages = self.storage.data.messages().list(queue, &query, self.now()).await?;
-        let messages = self.open_all(&queue.project, messages)?;
-        Ok(MessagePage { messages, include_delayed })
+        let last = messages.last().map(|message| message.marker);
+        Ok(MessagePage { messages: self.open_all(queue, messages), last, include_delayed })
     }
 
     /// Whether the queue's default delay is set and not 0. Where it is not,
@@ -223,10 +239,10 @@ impl Service {
         };
         let missing =
             || Error::MessageDoesNotExist { id: id.to_owned(), queue: QueueKey::clone(queue) };
-        self.open(&queue.project, found.ok_or_else(missing)?)
+        self.open(queue, found.ok_or_else(missing)?)
     }
 
-    /// Those of the messages that are there, each once, by ascending id;
+    /// Those of the messages that are there, each once, by ascending marker;
     /// claimed and delayed ones too.
     ///
     /// # Errors
@@ -243,10 +259,12 @@ impl Service {
             return Err(too_many_messages(max));
         }
         let known = message_ids(ids);
-        let messages = match known.as_slice() {
+        let mut messages = match known.as_slice() {
             [] => Vec::new(),
             known => self.storage.data.messages().get(queue, known, self.now()).await?,
         };
+        // Ids tell nothing of the order of posts here; Zaqar's do, and sort it.
+        messages.sort_unstable_by_key(|message| message.marker);
         if messages.is_empty() {
             return Err(Error::MessagesDoNotExist(format!(
                 "No messages with IDs: {ids} found in the queue {name} for project {project}.",
@@ -255,7 +273,11 @@ impl Service {
                 project = queue.project,
             )));
         }
-        self.open_all(&queue.project, messages)
+        let unreadable = messages.first().map(|first| Error::MessageIsUnreadable(first.id));
+        match (self.open_all(queue, messages), unreadable) {
+            (readable, Some(error)) if readable.is_empty() => Err(error),
+            (readable, _) => Ok(readable),
+        }
     }
 
     /// Deletes one message, see [`storage::MessageController::delete`]. An id
@@ -341,7 +363,7 @@ impl Service {
             ))
         })?;
         let popped = self.storage.data.messages().pop(queue, limit, self.now()).await?;
-        self.open_all(&queue.project, popped)
+        self.open_popped(queue, popped).await
     }
 }
 

@@ -78,7 +78,11 @@ pub(super) fn flavor(metadata: &Metadata) -> Option<&Value> {
 /// # Errors
 ///
 /// The sentence about the first key that breaks its rule.
-pub(super) fn validate(metadata: &Metadata, limits: &Limits) -> Result<(), String> {
+pub(super) fn validate(
+    metadata: &Metadata,
+    limits: &Limits,
+    can_encrypt: bool,
+) -> Result<(), String> {
     let entries = metadata.entries();
     let (ttl_min, ttl_max) = (MESSAGE_TTL_MIN, limits.max_message_ttl);
     ranged(entries, DEFAULT_MESSAGE_TTL, ttl_min.into(), ttl_max.into(), || {
@@ -106,7 +110,8 @@ pub(super) fn validate(metadata: &Metadata, limits: &Limits) -> Result<(), Strin
     ranged(entries, DEFAULT_MESSAGE_DELAY, 0, delay_max.into(), || {
         format!("The TTL can not exceed {delay_max} seconds, and must be at least 0 seconds long.")
     })?;
-    check_encryption(entries.get(ENABLE_ENCRYPT_MESSAGES).unwrap_or(&Value::Null))?;
+    let encryption = entries.get(ENABLE_ENCRYPT_MESSAGES).unwrap_or(&Value::Null);
+    check_encryption(encryption, can_encrypt)?;
     retry_policy::validate(entries.get(RETRY_POLICY).unwrap_or(&Value::Null))
 }
 
@@ -145,16 +150,23 @@ fn not_an_integer(key: &str) -> String {
     format!("{key} must be integer.")
 }
 
-/// Refuses to switch encryption on: to take the option and keep messages in the
-/// clear would betray whoever relies on it.
-fn check_encryption(value: &Value) -> Result<(), String> {
+/// Without a key encryption cannot be switched on: to take the option and keep
+/// messages in the clear would betray whoever relies on it.
+fn check_encryption(value: &Value, can_encrypt: bool) -> Result<(), String> {
     match value {
-        Value::Bool(true) => Err(format!(
-            "{ENABLE_ENCRYPT_MESSAGES} is not available: this server has no message encryption."
-        )),
+        Value::Bool(true) if !can_encrypt => Err(no_encryption()),
+        Value::Bool(true) => Ok(()),
         value if is_falsy(value) => Ok(()),
         _ => Err(format!("{ENABLE_ENCRYPT_MESSAGES} must be boolean.")),
     }
+}
+
+/// What is said where encryption is wanted and there is no key.
+pub(super) fn no_encryption() -> String {
+    format!(
+        "{ENABLE_ENCRYPT_MESSAGES} is not available: this server has no key in its setting \
+         encryption.keys."
+    )
 }
 
 /// What the reserved keys of one queue amount to. A queue that does not exist
@@ -182,6 +194,11 @@ impl<'a> QueueOptions<'a> {
     /// server's own default is for show only, as in Zaqar.
     pub(super) fn message_delay(&self) -> Option<i64> {
         self.truthy_integer(DEFAULT_MESSAGE_DELAY)
+    }
+
+    /// Whether bodies are encrypted at rest.
+    pub(super) fn encrypts(&self) -> bool {
+        self.get(ENABLE_ENCRYPT_MESSAGES).is_some_and(|value| !is_falsy(value))
     }
 
     /// How large a post may be.

@@ -11,12 +11,15 @@ mod claims;
 pub mod error;
 mod field;
 mod flavors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hex;
 pub mod iso8601;
 mod messages;
 mod metadata;
 mod placement;
+pub mod policy;
 mod pools;
 pub mod python;
 mod queue_locks;
@@ -32,12 +35,15 @@ mod waiting;
 use std::sync::Arc;
 
 use self::placement::Placements;
+use self::policy::PolicyBook;
 use self::waiting::Waiting;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
 use crate::storage::Storage;
 use crate::storage::pooling::PoolRouter;
+
+use self::sealing::Keyring;
 
 pub use error::{Error, Result};
 pub use field::Field;
@@ -56,12 +62,15 @@ pub struct Service {
     enable_checksum: bool,
     signing_key: Option<String>,
     waiting: Waiting,
+    keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
+    policy: Arc<PolicyBook>,
 }
 
 impl Service {
-    /// A service over `storage`, with the rules of `settings`.
+    /// A service over `storage`, with the limits of `settings` and the built-in
+    /// policy.
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         let waiting = Waiting::new(&settings.waiting);
@@ -73,8 +82,16 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
+            keyring: Keyring::new(&settings.encryption),
             placements: None,
+            policy: Arc::new(PolicyBook::built_in()),
         }
+    }
+
+    /// The same service under another policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
+        Self { policy, ..self }
     }
 
     /// The same, with messages in the pools of `router`, which must be the data

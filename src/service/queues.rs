@@ -76,7 +76,8 @@ impl Service {
         queue: &Permit<CreateQueue>,
         metadata: Metadata,
     ) -> Result<bool> {
-        metadata::validate(&metadata, &self.limits).map_err(Error::InvalidRequest)?;
+        metadata::validate(&metadata, &self.limits, self.keyring.can_seal())
+            .map_err(Error::InvalidRequest)?;
         let metadata = metadata::to_store(metadata);
         if let Some(placements) = &self.placements {
             placements.check_flavor(&queue.project, &metadata).await?;
@@ -136,7 +137,8 @@ impl Service {
         for change in changes {
             apply(change, updated.entries_mut())?;
         }
-        metadata::validate(&updated, &self.limits).map_err(Error::InvalidBody)?;
+        metadata::validate(&updated, &self.limits, self.keyring.can_seal())
+            .map_err(Error::InvalidBody)?;
         let updated = metadata::to_store(updated);
         // Zaqar measures the request only, so that a queue's metadata can grow
         // without end, a change at a time.

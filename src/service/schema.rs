@@ -98,17 +98,17 @@ mod tests {
     #[test]
     fn a_pool_has_a_uri_and_a_weight() {
         for good in [
-            json!({"uri": "mongodb://a", "weight": 0}),
+            json!({"uri": "store://a", "weight": 0}),
             json!({"uri": "x", "weight": 4_294_967_295_u32, "flavor": "", "options": {"a": 1}}),
         ] {
             assert_eq!(POOL.check(&good), Ok(()), "{good}");
         }
         let pool = |member: &str, value: Value| {
-            let mut pool = json!({"uri": "mongodb://u:sesame@a", "weight": 1});
+            let mut pool = json!({"uri": "store://u:sesame@a", "weight": 1});
             pool[member] = value;
             pool
         };
-        let long = format!("mongodb://u:sesame@{}", "a".repeat(300));
+        let long = format!("store://u:sesame@{}", "a".repeat(300));
         for (document, said) in [
             (json!({"weight": 1}), "\"uri\" is a required property"),
             (json!({"uri": "a"}), "\"weight\" is a required property"),

@@ -4,6 +4,9 @@
 //! this also works on network mounts, on what is swapped by a symbolic link,
 //! and on a file that is deleted and comes back.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,11 +26,13 @@ struct Look {
     length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// If it is a directory, the files in it.
+    files: BTreeMap<OsString, Look>,
 }
 
 impl Files {
     /// Looks at files, links followed; one that is missing may come later, and a
-    /// directory changes with the names in it. To miss no change, look *before*
+    /// directory changes with the files right in it. To miss no change, look *before*
     /// the files are first read.
     #[must_use]
     pub fn look(paths: impl IntoIterator<Item = PathBuf>) -> Self {
@@ -58,13 +63,28 @@ impl Look {
     /// `None` if there is nothing, or nothing to be seen.
     fn at(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
+        let mut look = Self::of(&metadata);
+        if metadata.is_dir() {
+            let files = std::fs::read_dir(path).into_iter().flatten().flatten();
+            look.files = files
+                .filter_map(|file| {
+                    let metadata = std::fs::metadata(file.path()).ok()?;
+                    Some((file.file_name(), Self::of(&metadata)))
+                })
+                .collect();
+        }
+        Some(look)
+    }
+
+    fn of(metadata: &Metadata) -> Self {
+        Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             length: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
+            files: BTreeMap::new(),
+        }
     }
 }
 
@@ -139,6 +159,20 @@ mod tests {
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
         expect("a link to a twin of the same age");
+    }
+
+    #[test]
+    fn a_directory_changes_with_the_files_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = Files::look([directory.path().to_owned()]);
+        let path = directory.path().join("late");
+        for text in ["made", "edited in place"] {
+            fs::write(&path, text).unwrap();
+            assert!(files.changed(), "{text}");
+            assert!(!files.changed(), "{text}, twice");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(files.changed());
     }
 
     #[test]

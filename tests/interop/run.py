@@ -24,6 +24,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 
 import claims
 import dead_letters
+import encryption
 import layout
 import ledger_trials
 import load
@@ -35,7 +36,9 @@ from database import SUFFIXES, Database
 from scene import Scene
 from servers import Mongod, Nusku, Zaqar, running
 
-SCENARIOS = queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL
+SCENARIOS = (
+    queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL + encryption.ALL
+)
 LOAD_SECONDS = float(os.environ.get("NUSKU_INTEROP_SECONDS", "60"))
 
 

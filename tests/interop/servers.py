@@ -32,6 +32,8 @@ unreliable = true
 auth_strategy =
 [profiler]
 enabled = false
+[transport]
+message_encryption_key = blue-lantern
 [drivers]
 message_store = {driver}
 management_store = mongodb
@@ -157,13 +159,13 @@ class Zaqar(Server):
 
     kind = "zaqar"
 
-    def __init__(self, name, scratch, mongod, driver, database):
+    def __init__(self, name, scratch, mongod, driver, database, more_settings=""):
         super().__init__(name, scratch)
         uri = f"mongodb://{mongod.address}/?w=majority&journal=true"
         home = scratch / f"{name}-home"
         (home / ".zaqar").mkdir(parents=True)
         settings = ZAQAR_SETTINGS.format(driver=driver, uri=uri, database=database)
-        (home / ".zaqar/zaqar.conf").write_text(settings)
+        (home / ".zaqar/zaqar.conf").write_text(settings + more_settings)
         self.spawn(
             [
                 place("NUSKU_TEST_ZAQAR") / "bin/gunicorn", "--bind", "127.0.0.1:0",
@@ -194,6 +196,8 @@ class Nusku(Server):
              f"mongodb://{mongod.address}/?replicaSet=interop"],
             NUSKU_STORAGE__MONGODB__DRIVER=driver,
             NUSKU_STORAGE__MONGODB__DATABASE=database,
+            NUSKU_ENCRYPTION__KEYS="interop:no-secret-but-as-long-as-a-secret-must-be",
+            NUSKU_ENCRYPTION__ZAQAR_KEY="blue-lantern",
             NUSKU_LOG__REQUESTS="false",
         )
         try:

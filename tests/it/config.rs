@@ -163,6 +163,7 @@ fn variables_of_the_tests_are_no_settings() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table with a line for each setting")]
 fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
     for (text, key, expected) in [
         ("[http]\nport = \"x\"", "http.port is \"x\"", "an integer from 0 to 65535"),
@@ -197,6 +198,32 @@ fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
             "auth.keystone.service_token_roles is a list with an empty role",
             "a list of roles",
         ),
+        ("[http]\nmax_uri_bytes = 65535", "http.max_uri_bytes is 65535", "from 1024 to 65534"),
+        ("[http]\nmax_headers = 97", "http.max_headers is 97", "from 8 to 96"),
+        ("[http]\nhead_timeout = 0", "http.head_timeout is 0", "from 1 to 3600"),
+        ("[http]\ntrusted_proxies = [\"::1\", \"lan\"]", "is \"lan\"", "10.0.0.0/8"),
+        ("[http]\nforwarded_header = \"Via\"", "is \"Via\"", "X-Forwarded-For or Forwarded"),
+        (
+            "[http.tls]\nkey = \"a\"",
+            "http.tls.key is \"a\"",
+            "http.tls.certificate, which is unset",
+        ),
+        (
+            "[http.tls]\ncertificate = \"a\"",
+            "http.tls.certificate is \"a\"",
+            "http.tls.key, which is unset",
+        ),
+        ("[cors]\nallowed_origin = [\"a.net\"]", "cors.allowed_origin is \"a.net\"", "https://"),
+        ("[cors]\nallow_headers = [\"\"]", "cors.allow_headers is \"\"", "HTTP methods or headers"),
+        ("[encryption]\nkeys = [\"sesame\"]", "encryption.keys", "ID:SECRET"),
+        ("[encryption]\nkeys = [\"k:open-sesame\"]", "encryption.keys", "32 characters after k:"),
+        (
+            "[encryption]\nkeys = [\"k:open-sesame-open-sesame-open-sesame\", \
+             \"k:shut-sesame-shut-sesame-shut-sesame\"]",
+            "encryption.keys",
+            "only one key of the id k",
+        ),
+        ("[encryption]\nkeys = [271828]", "encryption.keys", "a text"),
         ("[transport]\nmax_claim_ttl = 59", "max_claim_ttl is 59", "from 60 to"),
         ("[transport]\nmax_messages_per_page = 0", "max_messages_per_page is 0", "from 1 to"),
         (
@@ -214,6 +241,9 @@ fn a_bad_value_is_refused_with_its_name_its_place_and_what_is_expected() {
         assert!(sentence.contains(key), "{text}: {sentence}");
         assert!(sentence.contains("custom.toml"), "{text}: {sentence}");
         assert!(sentence.contains(expected), "{text}: {sentence}");
+        for secret in ["sesame", "271828"] {
+            assert!(!sentence.contains(secret), "{text}: {sentence}");
+        }
     }
     let variable = refusal(load_environment(&[("NUSKU_TRANSPORT__MAX_MESSAGE_TTL", "an hour")]));
     assert_eq!(
@@ -264,6 +294,26 @@ fn secrets_are_shown_only_when_asked_for() {
 
     let sentence = refusal(load_file("[signed_url]\nsecret_key = 271828\n"));
     assert!(!sentence.contains("271828"), "{sentence}");
+}
+
+#[test]
+fn keys_of_bodies_are_no_less_secret() {
+    let (new, old) =
+        ("new:open-sesame-open-sesame-open-sesame", "old:shut-sesame-shut-sesame-shut-sesame");
+    let settings = load_environment(&[
+        ("NUSKU_ENCRYPTION__KEYS", &format!("{new}, {old}")),
+        ("NUSKU_ENCRYPTION__ZAQAR_KEY", "sesame"),
+    ])
+    .unwrap();
+    assert_eq!(settings.encryption.keys, [new, old]);
+    let debug = format!("{settings:?}");
+    assert!(!debug.contains("sesame") && debug.contains("\"new\", \"old\""), "{debug}");
+    let hidden = settings.to_toml(false).unwrap();
+    assert!(!hidden.contains("sesame"), "{hidden}");
+    for name in ["keys", "zaqar_key"] {
+        assert!(hidden.contains(&format!("# {name} is set; --reveal-secrets shows it\n")));
+    }
+    assert!(settings.to_toml(true).unwrap().contains(new));
 }
 
 #[test]

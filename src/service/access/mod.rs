@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 pub use actions::{Action, Scope};
 
+use super::policy::Target;
 use super::{Error, Result, Service};
-use crate::model::Identity;
+use crate::model::{Identity, ProjectId, QueueName};
 
 /// The right to do `A` to what it dereferences to.
 pub struct Permit<A: Action> {
@@ -51,11 +52,17 @@ impl Service {
         scope: A::Scope,
         identity: impl FnOnce() -> Arc<Identity>,
     ) -> Result<Permit<A>> {
-        let check = actions::ALL[A::INDEX].default;
-        let role = check.strip_prefix("role:");
-        if role.is_some_and(|role| !identity().has_role(role)) {
-            return Err(Error::Forbidden);
+        let policy = self.policy.current();
+        if policy.is_open(A::INDEX) {
+            return Ok(Permit { scope });
         }
-        Ok(Permit { scope })
+        let target = Target {
+            project_id: scope.project().map(ProjectId::as_str),
+            queue_name: scope.queue().map(QueueName::as_str),
+        };
+        if policy.allows(A::INDEX, &identity(), &target) {
+            return Ok(Permit { scope });
+        }
+        Err(Error::Forbidden)
     }
 }

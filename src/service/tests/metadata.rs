@@ -8,7 +8,7 @@ use crate::service::PostSize;
 use crate::service::metadata::{QueueOptions, shown, validate};
 
 fn check(value: Value) -> Result<(), String> {
-    validate(&metadata(value), &limits())
+    validate(&metadata(value), &limits(), false)
 }
 
 fn options<T>(value: Value, read: impl FnOnce(QueueOptions<'_>) -> T) -> T {
@@ -111,7 +111,8 @@ fn values_of_the_wrong_type() {
 fn encryption_is_refused_rather_than_pretended() {
     assert_eq!(
         check(json!({"_enable_encrypt_messages": true})),
-        Err("_enable_encrypt_messages is not available: this server has no message encryption."
+        Err("_enable_encrypt_messages is not available: this server has no key in its setting \
+             encryption.keys."
             .to_owned())
     );
 }
@@ -132,10 +133,10 @@ fn the_first_fault_in_zaqars_order_is_told() {
         ("_enable_encrypt_messages", "_enable_encrypt_messages must be boolean."),
         ("_retry_policy", "retry_policy must be a dict."),
     ] {
-        assert_eq!(validate(&faults, &limits()), Err(sentence.to_owned()));
+        assert_eq!(validate(&faults, &limits(), false), Err(sentence.to_owned()));
         faults.entries_mut().remove(key);
     }
-    assert_eq!(validate(&faults, &limits()), Ok(()));
+    assert_eq!(validate(&faults, &limits(), false), Ok(()));
 }
 
 #[test]

@@ -311,7 +311,7 @@ async fn a_pool_that_is_down_concerns_its_queues_alone() {
     assert!(is_unavailable(&post(&world, "q").await));
     post(&world, "r").await.unwrap();
     let collected = storage::DataDriver::gc(world.router.as_ref(), NOW).await.unwrap();
-    assert_eq!(collected.messages, 1, "of the other pool");
+    assert_eq!(collected.messages, 2, "of the other pool and of the server's own store");
     world.pool("a").is_down.store(false, Ordering::SeqCst);
     post(&world, "q").await.unwrap();
     assert_eq!(world.pool("a").count(&queue("q")), Some(2));
@@ -337,4 +337,9 @@ async fn only_another_flavor_moves_a_queue() {
     world.service.update_queue(&permit("q"), vec![change]).await.unwrap();
     assert_eq!(world.pool_of(&queue("q")).as_deref(), Some("a"));
     assert_eq!(world.control.own.stored(&queue("q")), Some(json!({"team": "x"})));
+    // Its pool has got that flavor: with messages and with no other pool it may stay.
+    post(&world, "q").await.unwrap();
+    world.control.pools.lock().unwrap().get_mut(&name("a")).unwrap().weight = 0;
+    set_flavor(&world, "q", json!("bulk")).await.unwrap();
+    assert_eq!(world.pool("a").count(&queue("q")), Some(1));
 }

@@ -217,6 +217,26 @@ mod tests {
         assert_eq!(post(&store, &key("q"), 1, NOW).await, first + 3001);
     }
 
+    /// What lies on the disk while the store is open is what a crash leaves.
+    #[tokio::test]
+    async fn a_crash_leaves_a_gap_and_brings_nothing_back() {
+        let (mut dir, queue) = (tempfile::tempdir().unwrap(), key("q"));
+        let mut last = 0;
+        for round in 0..4 {
+            let store = open(&dir);
+            let first = post(&store, &queue, 1, NOW).await;
+            assert!(first > last, "round {round}");
+            assert!(round == 0 || first <= last + BLOCK + 1, "round {round}: {last} to {first}");
+            last = post(&store, &queue, 700, NOW).await;
+            let left = tempfile::tempdir().unwrap();
+            for file in ["nusku.db", "nusku.db-wal"] {
+                std::fs::copy(dir.path().join(file), left.path().join(file)).unwrap();
+            }
+            store.close().await;
+            dir = left;
+        }
+    }
+
     #[tokio::test]
     async fn deleted_queues_are_forgotten_when_time_has_passed_them() {
         let dir = tempfile::tempdir().unwrap();

@@ -22,8 +22,15 @@ pub fn allows(
         && service.is_signed(project, url)
 }
 
-fn covers(allowed: &str, path: &str) -> bool {
-    path.strip_prefix(allowed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether the path is `allowed` or lies below it. What looks like a way up leads
+/// nowhere: somebody on the way here might follow it.
+#[must_use]
+pub fn covers(allowed: &str, path: &str) -> bool {
+    let below = path.strip_prefix(allowed).filter(|_| !allowed.is_empty());
+    below.is_some_and(|rest| {
+        let is_below = rest.is_empty() || rest.starts_with('/');
+        is_below && !rest.split('/').any(|segment| matches!(segment, "." | ".."))
+    })
 }
 
 #[cfg(test)]
@@ -39,5 +46,9 @@ mod tests {
         assert!(!covers(allowed, "/v2/queues/a.b/messages2"));
         assert!(!covers(allowed, "/x/v2/queues/a.b/messages"));
         assert!(!covers(allowed, "/v2/queues/a.b"));
+        assert!(!covers(allowed, "/v2/queues/a.b/messages/../stats"));
+        assert!(!covers(allowed, "/v2/queues/a.b/messages/."));
+        assert!(!covers("", "/v2/queues/a.b/messages"));
+        assert!(covers("/v2/queues/../messages", "/v2/queues/../messages/6c1f"));
     }
 }

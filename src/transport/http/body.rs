@@ -20,9 +20,10 @@ use crate::service::Field;
 /// a handful of small fields.
 pub const SMALL_BYTES_MAX: u64 = 65_536;
 
-/// The longest wait for the next part of a body: who sends nothing for so long
-/// does not keep a connection.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for a whole body: who sends it byte by byte does not keep a
+/// connection. Of the application, so that every handler keeps to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(pub Duration);
 
 /// What is said of text that is no JSON document.
 const UNPARSABLE: &str = "Request body could not be parsed.";
@@ -37,8 +38,10 @@ pub const WRONG_TYPE: &str = "Document type not supported.";
 pub enum Unread {
     /// It is larger than allowed; the caller knows the sentence for that.
     TooLarge,
-    /// It ended before its end, was wrongly framed, or stopped arriving.
+    /// It ended before its end, or was wrongly framed.
     Broken,
+    /// It did not arrive within so many seconds.
+    TooSlow(u64),
 }
 
 impl Unread {
@@ -47,6 +50,9 @@ impl Unread {
         match self {
             Self::TooLarge => too_large(),
             Self::Broken => ApiError::invalid_body("Request body could not be read."),
+            Self::TooSlow(seconds) => ApiError::timed_out(format!(
+                "The request body did not arrive within {seconds} seconds."
+            )),
         }
     }
 }
@@ -71,7 +77,23 @@ pub async fn read(
     if length > max {
         return Err(Unread::TooLarge);
     }
-    let Some(first) = part(&mut payload, PATIENCE).await? else {
+    let Some(Patience(patience)) = request.app_data().copied() else {
+        return all(&mut payload, length, max).await;
+    };
+    match timeout(patience, all(&mut payload, length, max)).await {
+        Ok(body) => body,
+        Err(_) => Err(Unread::TooSlow(patience.as_secs())),
+    }
+}
+
+/// All of a body of which a `length` was announced, 0 if none was; at most
+/// `max` bytes.
+async fn all(
+    parts: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    length: u64,
+    max: u64,
+) -> Result<Option<Bytes>, Unread> {
+    let Some(first) = part(parts).await? else {
         return Ok(Some(Bytes::new()));
     };
     if first.len() as u64 == length {
@@ -86,20 +108,16 @@ pub async fn read(
             return Err(Unread::TooLarge);
         }
         body.extend_from_slice(&bytes);
-        next = part(&mut payload, PATIENCE).await?;
+        next = part(parts).await?;
     }
     Ok(Some(body.freeze()))
 }
 
-/// The next part of a body, `None` at its end; waits no longer than `patience`.
+/// The next part of a body, `None` at its end.
 async fn part(
-    payload: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
-    patience: Duration,
+    parts: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
 ) -> Result<Option<Bytes>, Unread> {
-    match timeout(patience, payload.next()).await {
-        Ok(part) => part.transpose().map_err(|_| Unread::Broken),
-        Err(_) => Err(Unread::Broken),
-    }
+    parts.next().await.transpose().map_err(|_| Unread::Broken)
 }
 
 /// Reads a small body where Zaqar sets no limit.
@@ -178,7 +196,7 @@ mod tests {
     use bytes::Bytes;
     use serde_json::json;
 
-    use super::{Duration, Unread, document, field, object, part};
+    use super::{document, field, object};
     use crate::service::Field;
 
     fn fault(text: &str) -> String {
@@ -208,13 +226,6 @@ mod tests {
             object(&Bytes::from_static(b"[]")).unwrap_err().to_string(),
             "400 Invalid request body: Document type not supported."
         );
-    }
-
-    #[actix_web::test]
-    async fn who_stops_sending_is_not_waited_for() {
-        let mut silent = futures_util::stream::pending();
-        let waited = part(&mut silent, Duration::from_millis(1)).await;
-        assert!(matches!(waited, Err(Unread::Broken)));
     }
 
     #[test]

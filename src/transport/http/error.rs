@@ -107,6 +107,22 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "415 Unsupported Media Type", description)
     }
 
+    /// The path and query are longer than is allowed.
+    pub fn uri_too_long(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "414 URI Too Long", description)
+    }
+
+    /// The headers are larger, or more, than is allowed.
+    pub fn headers_too_large(description: impl Into<Cow<'static, str>>) -> Self {
+        const STATUS: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(STATUS, "431 Request Header Fields Too Large", description)
+    }
+
+    /// The body did not arrive in time.
+    pub fn timed_out(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout", description)
+    }
+
     /// A broken rule or limit.
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, description)
@@ -160,7 +176,8 @@ impl ApiError {
         use service::Error::{
             CapabilitiesDiffer, ClaimDoesNotExist, Conflict, FlavorDoesNotExist, FlavorNotChanged,
             FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
-            MessageDoesNotExist, MessagesDoNotExist, PoolIsNeeded, Storage, TooManyWaiters,
+            MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, PoolIsNeeded, Storage,
+            TooManyWaiters,
         };
         match error {
             MessageDoesNotExist { .. } | ClaimDoesNotExist { .. } | FlavorDoesNotExist(_) => {
@@ -177,6 +194,11 @@ impl ApiError {
             FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
             TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
+            MessageIsUnreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal server error",
+                error.to_string(),
+            ),
             Storage(error) => Self::from_storage(&error, failure),
         }
     }

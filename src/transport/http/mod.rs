@@ -5,25 +5,32 @@
 //! and packs the answer with `wire`. What goes wrong is answered by the one
 //! table in `error`. No rule about queues, messages or claims lives here.
 //!
-//! Answered by the HTTP implementation below us, with an empty 400, before any
-//! of this runs: a request head that is not HTTP/1.x or larger than 128 KiB, a
+//! Answered by the HTTP implementation below us, without a document, before any
+//! of this runs: with 400 a request head that is not HTTP/1.x, a
 //! `Content-Length` that is not a number, is negative or comes twice, and one
-//! that comes together with `Transfer-Encoding`.
+//! that comes together with `Transfer-Encoding`; with 408 a head that does not
+//! arrive in time; with 431 one that breaks a limit of its own (see `limits`).
 
 mod authenticate;
 mod body;
+mod client_address;
+mod cors;
 mod error;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
 mod identity;
+mod limits;
 mod middleware;
 mod query;
+mod stalled;
+mod tls;
 mod v2;
 mod wire;
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,60 +39,91 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource};
 
+pub use self::tls::{Certificate, TlsError};
+
 use self::authenticate::Authentication;
+use self::body::Patience;
+use self::cors::Cors;
 use self::error::ApiError;
+use self::middleware::Around;
 use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
-
-/// How long an idle connection stays open. Longer than the 60 seconds after
-/// which common proxies drop theirs, so that the proxy is the one to close.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long the rest of a refused body is read and thrown away, so that the
 /// client gets to see the refusal instead of a reset connection.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
-/// without one, headers are believed. The returned server runs while it
-/// is polled and stops through its handle. Signals are left to the caller.
+/// without one, headers are believed. With a `certificate`, connections are
+/// encrypted. The returned server runs while it is polled and stops through its
+/// handle. Signals are left to the caller.
 ///
 /// # Errors
 ///
-/// If the listener cannot be used.
+/// If the listener or the certificate cannot be used.
 pub fn serve(
     service: Arc<Service>,
     authenticator: Option<Arc<Authenticator>>,
     settings: &Settings,
     listener: TcpListener,
+    certificate: Option<&Arc<Certificate>>,
 ) -> std::io::Result<Server> {
     let service: Data<Service> = service.into();
     let administration = Administration {
         health: settings.admin_mode,
         pools: settings.admin_mode && settings.pooling.enabled,
     };
-    let log_requests = settings.log.requests;
+    let http = &settings.http;
+    let patience = Patience(seconds(http.body_timeout));
+    // What a good client may take from the end of one request to the end of the
+    // head of the next one.
+    let stalled_after = seconds(http.keep_alive) + seconds(http.head_timeout);
+    let (around, cors) = (Around::new(settings), Cors::new(&settings.cors));
     let authentication = Authentication(authenticator);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
+            .app_data(patience)
             .configure(move |config| routes(config, administration))
             .wrap(authentication.clone())
-            .wrap_fn(move |request, next| middleware::around(request, next, log_requests))
+            .wrap_fn({
+                let cors = Rc::new(cors.clone());
+                move |request, next| cors.around(request, next)
+            })
+            .wrap_fn({
+                let around = Rc::new(around.clone());
+                move |request, next| around.call(request, next)
+            })
     })
-    .keep_alive(KEEP_ALIVE)
+    .on_connect(move |io, data| stalled::watch(io, data, stalled_after))
+    .max_connections(http.max_connections)
+    .client_request_timeout(seconds(http.head_timeout))
+    .tls_handshake_timeout(seconds(http.head_timeout))
+    .keep_alive(seconds(http.keep_alive))
     .client_disconnect_timeout(LINGER)
     // Who hangs up waits no more: its place in a line is free at once. A client
     // that only says that it will send no more cannot be told apart.
     .h1_allow_half_closed(false)
-    .shutdown_timeout(u64::from(settings.http.shutdown_timeout))
+    .shutdown_timeout(u64::from(http.shutdown_timeout))
     .disable_signals();
-    let server = match settings.http.workers {
+    let server = match http.workers {
         0 => server,
         workers => server.workers(workers),
     };
-    Ok(server.listen(listener)?.run())
+    let server = match certificate {
+        Some(certificate) => {
+            let config = certificate.server_config().map_err(std::io::Error::other)?;
+            server.listen_rustls_0_23(listener, config)?
+        }
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }
 
 /// Mounts everything; what is asked for most comes first, for the router tries
@@ -103,22 +141,16 @@ where
     Checks: FromRequest<Error = ApiError> + 'static,
 {
     let other = move |request: HttpRequest, checks: Result<Checks, ApiError>| async move {
+        checks?;
         if request.method() == Method::OPTIONS {
-            // As Zaqar's CORS layer does, never an error.
-            return Ok(match checks {
-                Ok(_) => HttpResponse::Ok().insert_header((header::ALLOW, allow)).finish(),
-                Err(_) => HttpResponse::Ok().finish(),
-            });
+            return Ok(HttpResponse::Ok().insert_header((header::ALLOW, allow)).finish());
         }
-        checks.and_then(|_| Err(ApiError::method_not_allowed(allow)))
+        Err(ApiError::method_not_allowed(allow))
     };
     web::resource(path.to_owned()).default_service(web::to(other))
 }
 
 /// There is nothing at this path; said before any header is looked at.
-async fn unknown(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    if request.method() == Method::OPTIONS {
-        return Ok(HttpResponse::Ok().finish());
-    }
+async fn unknown() -> Result<HttpResponse, ApiError> {
     Err(ApiError::bare(StatusCode::NOT_FOUND))
 }

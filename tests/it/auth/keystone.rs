@@ -27,7 +27,6 @@ fn a_stranger_gets_the_answer_of_keystones_middleware_wherever_it_knocks() {
         ("GET", "/%2F"),
         ("PUT", "/v2/queues/q"),
         ("DELETE", "/v2/queues"),
-        ("OPTIONS", "/v2/queues"),
     ] {
         // Without Client-ID and with a body that nobody could read: 401 before 400.
         let stranger = || Request::new(app.address(), method, path).body("{");
@@ -40,6 +39,8 @@ fn a_stranger_gets_the_answer_of_keystones_middleware_wherever_it_knocks() {
         assert_eq!(challenge, Some("Keystone uri=\"https://id.example.net/v3\""), "{path}");
         unauthorized(stranger().header("X-Auth-Token", "unknown"));
     }
+    // As Zaqar's CORS layer has it: browsers ask before they show a token.
+    Request::new(app.address(), "OPTIONS", "/v2/queues").expect(200);
     Request::new(app.address(), "GET", "/").expect(300);
     assert_eq!(keystone.validations(), 1, "the same unknown token all the time");
 }

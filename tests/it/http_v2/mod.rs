@@ -5,6 +5,7 @@ mod claims;
 mod dead_letters;
 mod delay;
 mod down;
+mod encryption;
 mod events;
 mod flavors;
 mod headers;

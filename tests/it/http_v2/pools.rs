@@ -1,5 +1,7 @@
 //! Pools: made, read, changed and removed by administrators.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

@@ -160,3 +160,99 @@ fn a_dot_in_a_queues_name_is_a_dot() {
     shown(&app, &url, "GET", "/v2/queues/a.b/messages").expect(200);
     shown(&app, &url, "GET", "/v2/queues/aXb/messages").expect(404);
 }
+
+#[test]
+fn zaqars_signatures_open_what_they_open_there() {
+    let app = TestApp::with(|it| it.signed_url.secret_key = Some("blue-lantern".into()));
+    let signed = |paths: &[&str], methods: &[&str], project: &str, signature: &str| {
+        json!({
+            "paths": paths, "methods": methods, "project": project, "signature": signature,
+            "expires": "2031-05-01T12:00:00",
+        })
+    };
+    let (claims, messages) = ("/v2/queues/invoices/claims", "/v2/queues/invoices/messages");
+    let both = signed(
+        &[claims, messages],
+        &["GET", "POST"],
+        "proj-blue",
+        "d28a3609e3abde0907804b2f02c687a256f4c19495f62e2d05c3e40d34ca77a6",
+    );
+    shown(&app, &both, "GET", messages).expect(200);
+    shown(&app, &both, "POST", claims).json(&json!({})).expect(204);
+    let equal = shown(&app, &both, "GET", messages);
+    equal.header("URL-Expires", "2031-05-01T14:00:00+02:00").expect(200);
+    // Lists are split at commas and at nothing else.
+    shown(&app, &both, "GET", messages).header("URL-Methods", "POST, GET").expect(404);
+
+    let confirm = "/v2/queues/invoices/subscriptions/65f0c0de0000000000000001/confirm";
+    let confirm = signed(
+        &[confirm],
+        &["PUT"],
+        "proj-blue",
+        "82407bd428d6b7d4cc8940740160f56d61b39aba4c2dc7ee2f935261b51d13c3",
+    );
+    shown(&app, &confirm, "GET", messages).expect(404);
+    // Signed for nobody: there is no such caller here.
+    let nobodys = signed(
+        &[messages],
+        &["GET"],
+        "None",
+        "3d2cc8bc206c42cf2911c6e834685faed453efd7400d150696ffebc9632352f4",
+    );
+    shown(&app, &nobodys, "GET", messages).without("X-Project-ID").expect(404);
+    shown(&app, &nobodys, "GET", messages).header("X-Project-ID", "proj-blue").expect(404);
+}
+
+#[test]
+fn no_other_spelling_of_a_path_is_covered() {
+    let app = app();
+    app.post_bodies("orders", &[json!(1)]);
+    let url = share(&app, json!({"methods": ["GET", "DELETE", "POST"]})).expect(200).json();
+    let messages = "/v2/queues/orders/messages";
+    for path in [
+        "/v2/queues/orders/messages/../stats",
+        "/v2/queues/orders/messages/%2e%2e/stats",
+        "/v2/queues/orders/messages/..",
+        "/v2/queues/orders/./messages",
+        "/v2/queues/orders%2fmessages%2f..%2fclaims",
+        "/v2/queues/../queues/orders/messages",
+        "/v2//queues/orders/messages",
+        "//v2/queues/orders/messages",
+        "/v2/queues/orders/messages%00",
+        "/v2/queues/orders/messagesX",
+        "/v2/queues/ORDERS/messages",
+        "/v2/queues/%2e%2e/messages",
+    ] {
+        shown(&app, &url, "GET", path).expect(404);
+    }
+    // The same path, written in another way.
+    shown(&app, &url, "GET", "/v2/queues/order%73/messages").expect(200);
+    shown(&app, &url, "GET", messages).expect(200);
+    // Signed for a queue of that name, which is no way up.
+    let up = app.post("/v2/queues/../share", json!({})).expect(200).json();
+    shown(&app, &up, "GET", "/v2/queues/../messages").expect(200);
+    shown(&app, &up, "GET", messages).expect(404);
+}
+
+#[test]
+fn who_shows_a_permission_is_nobody_in_particular() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    let app = TestApp::with(|settings| {
+        settings.signed_url.secret_key = Some("s3cr3t".into());
+        settings.policy.file = Some(path.display().to_string());
+        std::fs::write(&path, "messages:get_all: role:admin or user_id:alice").unwrap();
+    });
+    let url = share(&app, json!({"methods": ["GET", "POST"]})).expect(200).json();
+    let messages = "/v2/queues/orders/messages";
+    app.get(messages).header("X-Roles", "admin").expect(200);
+    for (name, value) in [("X-Roles", "admin"), ("X-Role", "admin"), ("X-User-ID", "alice")] {
+        let refused = shown(&app, &url, "GET", messages).header(name, value).expect(403);
+        assert_eq!(refused.json()["title"], "Not authorized");
+    }
+    std::fs::write(&path, "messages:get_all: project_id:acme and not role:admin").unwrap();
+    app.reload_policy();
+    shown(&app, &url, "GET", messages).header("X-Roles", "admin").expect(200);
+    // Another project beside the signed one changes nothing either.
+    shown(&app, &url, "GET", messages).header("X-Tenant", "other").expect(200);
+}

@@ -196,7 +196,7 @@ async fn what_stands_in_the_way_is_told() {
         ("1 × queues with metadata that is no document", "p/text"),
         ("1 × queues without a counter", "p/uncounted"),
         ("1 × records of queues without a name", "ObjectId"),
-        ("1 × messages with a binary body", &sealed),
+        ("1 × messages that are encrypted", &sealed),
         ("1 × messages whose field e is missing", &endless),
         ("1 × messages whose field c is missing", &unclaimable),
         ("4 × messages whose field t is missing", ", …"),

@@ -142,6 +142,31 @@ async fn what_zaqar_left_is_put_up_with() {
     assert_eq!(catalogue.remove(&key("dangling"), &leaving).await, Ok(true));
 }
 
+/// Documents of Zaqar 23.0.1, with pymongo 4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_zaqar_wrote_is_read() {
+    let scene = Scene::new().await;
+    let options = doc! { "partitions": 4, "max_retry_sleep": 0.5 };
+    let pool = doc! { "n": "theirs", "f": "mine", "o": options, "u": "mongodb://db", "w": 7 };
+    scene.management("pools").insert_one(pool).await.unwrap();
+    let flavor = doc! { "n": "mine", "p": "p", "c": [1, 2, 3, 4, 5] };
+    scene.management("flavors").insert_one(flavor).await.unwrap();
+    let entry = doc! { "p_q": "p/new", "s": "theirs" };
+    scene.management("catalogue").insert_one(entry).await.unwrap();
+
+    let driver = scene.driver().await;
+    let name = pool_name("theirs");
+    let pool = driver.pools().get(&name).await.unwrap().unwrap();
+    assert_eq!((&*pool.uri, pool.weight), ("mongodb://db", 7));
+    assert_eq!(pool.flavor, FlavorName::parse("mine"));
+    assert_eq!(json!(pool.options), json!({ "partitions": 4, "max_retry_sleep": 0.5 }));
+    let found = driver.flavors().get(&ProjectId::new("p"), &pool.flavor.unwrap()).await.unwrap();
+    assert_eq!(found.unwrap().capabilities, Capability::ALL);
+    let placement = Placement { pool: name.clone(), leaving: None };
+    assert_eq!(driver.catalogue().get(&key("new")).await, Ok(Some(placement)));
+    assert_eq!(driver.catalogue().count(&name, 10).await, Ok(1));
+}
+
 /// Somebody died while a pool was to go: it must not stay closed for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_was_closed_long_ago_is_open() {

@@ -1,5 +1,7 @@
-//! Queues in several stores: two real MongoDBs and an embedded one, behind
-//! servers whose own store is an embedded one or a third MongoDB.
+//! Queues in several stores: two real databases and an embedded one, behind
+//! servers whose own store is an embedded one or a third database.
+
+#![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
 
 mod down;
 mod places;

@@ -177,7 +177,7 @@ async fn what_was_there_before_the_pools_stays_in_reach() {
 
     // Without the virtual pool nothing hides them for good.
     let server = site.server();
-    assert_eq!(server.0.bodies("old"), [json!(0); 0]);
+    assert!(server.0.bodies("old").is_empty());
     let post = json!({"messages": [{"body": 1}]});
     let said = "Queue old has messages from before there were pools; \
         pooling.enable_virtual_pool makes them available.";

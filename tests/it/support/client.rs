@@ -163,6 +163,11 @@ impl Answer {
         found.map(|(_, value)| &**value)
     }
 
+    /// All headers of the answer, their names in small letters.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -9,6 +9,7 @@ pub mod mongod;
 pub mod peers;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,6 +18,7 @@ use nusku::clock::Clock;
 use nusku::config::{Settings, Sources};
 use nusku::model::Timestamp;
 use nusku::service::Service;
+use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::tasks::waits;
@@ -38,11 +40,13 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    /// Unless it was started as the program starts it.
+    /// What the test may look at and change, where it built the service itself.
     service: Option<Arc<Service>>,
+    policy: Option<Arc<PolicyBook>>,
     stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
-    _dir: Option<tempfile::TempDir>,
+    /// The store and where it lies, if the test made it.
+    store: Option<(Storage, Arc<tempfile::TempDir>)>,
 }
 
 impl TestApp {
@@ -57,7 +61,23 @@ impl TestApp {
         let settings = settings(change);
         let driver = EmbeddedDriver::open(dir.path(), &settings.storage.embedded).unwrap();
         let storage = Storage { control: driver.clone(), data: driver };
-        Self::over(storage, &settings, dir)
+        Self::over(storage, &settings, Arc::new(dir))
+    }
+
+    /// Another server over the same store, with other settings.
+    pub fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let (storage, dir) = self.store.as_ref().unwrap();
+        Self::over(storage.clone(), &settings(change), Arc::clone(dir))
+    }
+
+    /// Where the store is.
+    pub fn directory(&self) -> &Path {
+        self.store.as_ref().unwrap().1.path()
+    }
+
+    /// A server over that store, with some settings changed.
+    pub fn on(storage: Storage, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(storage, &settings(change), Arc::new(tempfile::tempdir().unwrap()))
     }
 
     /// A server whose store cannot answer.
@@ -65,25 +85,28 @@ impl TestApp {
         Self::over(
             broken::storage(),
             &settings(|s| s.admin_mode = true),
-            tempfile::tempdir().unwrap(),
+            Arc::new(tempfile::tempdir().unwrap()),
         )
     }
 
-    fn over(storage: Storage, settings: &Settings, dir: tempfile::TempDir) -> Self {
+    fn over(storage: Storage, settings: &Settings, dir: Arc<tempfile::TempDir>) -> Self {
         let clock = Clock::manual(START);
-        let service = Arc::new(Service::new(storage.clone(), clock.clone(), settings));
+        let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
+        let service = Service::new(storage.clone(), clock.clone(), settings);
+        let service = Arc::new(service.with_policy(Arc::clone(&policy)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
-        let (served, ticks) = (Arc::clone(&service), clock.clone());
+        let (data, served, ticks) =
+            (Arc::clone(&storage.data), Arc::clone(&service), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let runtime = tokio::runtime::Handle::current();
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
-                let waits = waits::start(storage.data, served.watcher(), ticks);
-                let server = http::serve(served, authenticator, &settings, listener).unwrap();
+                let waits = waits::start(data, served.watcher(), ticks);
+                let server = http::serve(served, authenticator, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
                 waits.stop().await;
@@ -92,8 +115,15 @@ impl TestApp {
         let handle: ServerHandle = receive.recv().unwrap();
         // Told without waiting for an answer: there is no runtime here.
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
-        let (service, stop) = (Some(service), Some(stop));
-        Self { address, clock, service, stop, thread: Some(thread), _dir: Some(dir) }
+        Self {
+            address,
+            clock,
+            service: Some(service),
+            policy: Some(policy),
+            stop: Some(stop),
+            thread: Some(thread),
+            store: Some((storage, dir)),
+        }
     }
 
     /// A server with all that belongs to one, as the program starts it. Where its
@@ -119,7 +149,15 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
-        Self { address, clock, service: None, stop: Some(stop), thread: Some(thread), _dir: None }
+        Self {
+            address,
+            clock,
+            service: None,
+            policy: None,
+            stop: Some(stop),
+            thread: Some(thread),
+            store: None,
+        }
     }
 
     /// Lets time pass.
@@ -137,6 +175,11 @@ impl TestApp {
     /// What a stop does first.
     pub fn stop_waiting(&self) {
         self.service.as_ref().unwrap().stop_waiting();
+    }
+
+    /// Has the policy read again, as the server does when its files change.
+    pub fn reload_policy(&self) {
+        self.policy.as_ref().unwrap().reload();
     }
 
     /// Where the server listens.

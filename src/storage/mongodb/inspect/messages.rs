@@ -53,15 +53,16 @@ fn look_at(
         findings.hinders(what, &name(document));
     }
     if let Err(foreign) = decode(document) {
-        let what = if has_binary_body(document) {
-            "messages with a binary body, as encrypted ones have: nusku skips them".to_owned()
-        } else {
-            format!(
-                "messages whose field {} is missing or of an unknown type: nusku skips them",
-                foreign.field
-            )
-        };
+        let what = format!(
+            "messages whose field {} is missing or of an unknown type: nusku skips them",
+            foreign.field
+        );
         return findings.hinders(&what, &name(document));
+    }
+    if has_binary_body(document) {
+        let what = "messages that are encrypted: nusku reads them with encryption.zaqar_key, or if \
+            it wrote them with the key that encryption.keys had then";
+        findings.differs(what, &name(document));
     }
     if !has_poster(document) {
         let what =

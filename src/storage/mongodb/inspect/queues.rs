@@ -70,9 +70,9 @@ fn look_at_metadata(record: &RawDocument, p_q: &str, findings: &mut Findings) {
         findings.hinders("queues with metadata that is no JSON: nusku reads it as none", &p_q);
     }
     if is_true(metadata, "_enable_encrypt_messages") {
-        let what =
-            "queues that are encrypted: nusku neither reads encrypted messages nor writes them";
-        findings.hinders(what, &p_q);
+        let what = "queues that are encrypted: nusku reads Zaqar's messages with the setting \
+            encryption.zaqar_key and writes its own with encryption.keys, which no Zaqar reads";
+        findings.differs(what, &p_q);
     }
     if matches!(metadata.get("_max_claim_count"), Ok(Some(RawBsonRef::Null))) {
         let what = "queues with a _max_claim_count of null, for which Zaqar answers claims with 503: \

@@ -102,8 +102,8 @@ async fn list(
     };
     let page = service.list_or_wait(&queue, &client, listing, query.integer("wait")?).await;
     let page = page.during("Messages could not be listed.")?;
-    let next = page.messages.last().map(|last| {
-        let marker = last.marker.to_string();
+    let next = page.last.map(|last| {
+        let marker = last.to_string();
         let supplied = query.text("marker").is_some();
         let delayed =
             (include_delayed.is_some() || page.include_delayed).then_some(page.include_delayed);

@@ -16,21 +16,22 @@
 //! Within one process queues are worked on one at a time. What was begun is
 //! finished, even if the client goes away.
 
+mod choice;
+mod steps;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
+use self::choice::wanted;
 use super::queue_locks::QueueLocks;
 use super::{Error, Result, metadata};
 use crate::clock::Clock;
-use crate::model::{
-    FlavorName, Metadata, Placement, Pool, PoolName, ProjectId, QueueKey, QueueName, Timestamp,
-};
+use crate::model::{FlavorName, Metadata, Placement, PoolName, ProjectId, QueueKey, QueueName};
 use crate::storage::pooling::PoolRouter;
-use crate::storage::{self, ControlDriver, DataDriver};
+use crate::storage::{self, ControlDriver};
 
 /// Seconds after which whoever marked a queue as leaving is taken for dead.
 const DESERTED: i64 = 60;
@@ -117,11 +118,6 @@ impl Placements {
             Some(flavor) => self.check_exists(project, &flavor).await,
             None => Ok(()),
         }
-    }
-
-    async fn check_exists(&self, project: &ProjectId, flavor: &FlavorName) -> Result<()> {
-        let found = self.control.flavors().get(project, flavor).await?;
-        found.map(drop).ok_or_else(|| no_flavor(flavor.as_str()))
     }
 
     /// Whether the queue exists and is where it should be, as far as the
@@ -277,23 +273,6 @@ impl Placements {
         )))
     }
 
-    /// A pool for a new queue; `None` if the virtual pool is to take it.
-    async fn choose(
-        &self,
-        project: &ProjectId,
-        flavor: Option<&FlavorName>,
-    ) -> Result<Option<PoolName>> {
-        if let Some(flavor) = flavor {
-            self.check_exists(project, flavor).await?;
-        }
-        let pools = self.control.pools().of_flavor(flavor).await?;
-        match draw(&pools, random()) {
-            Some(pool) => Ok(Some(pool.name.clone())),
-            None if flavor.is_none() && self.router.has_virtual_pool() => Ok(None),
-            None => unavailable("no pool takes new queues of this kind".to_owned()),
-        }
-    }
-
     async fn remove(&self, queue: &QueueKey) -> Result<()> {
         let catalogue = self.control.catalogue();
         let wait = Wait::begin();
@@ -319,12 +298,13 @@ impl Placements {
     }
 
     async fn transfer(&self, queue: &QueueKey, flavor: Option<&FlavorName>) -> Result<()> {
-        let catalogue = self.control.catalogue();
         let wait = Wait::begin();
         loop {
-            let target = self.choose(&queue.project, flavor).await?;
-            let Some(placement) = catalogue.get(queue).await? else {
-                return self.transfer_unplaced(queue, target.is_none());
+            if let Some(flavor) = flavor {
+                self.check_exists(&queue.project, flavor).await?;
+            }
+            let Some(placement) = self.control.catalogue().get(queue).await? else {
+                return self.transfer_unplaced(queue, flavor);
             };
             if placement.leaving.is_some() {
                 self.await_end(queue, &placement, &wait).await?;
@@ -334,7 +314,7 @@ impl Placements {
             if pool.is_some_and(|pool| pool.flavor.as_ref() == flavor) {
                 return Ok(());
             }
-            let Some(target) = target else {
+            let Some(target) = self.choose(&queue.project, flavor).await? else {
                 return unavailable("no pool takes queues without a flavor".to_owned());
             };
             let Some(leaving) = self.mark(queue, &placement).await? else { continue };
@@ -364,108 +344,20 @@ impl Placements {
         if self.control.catalogue().change(queue, leaving, &placement).await? {
             return Ok(());
         }
+        self.let_go(queue, &placement.pool).await;
         unavailable(format!("somebody else is working on queue {queue}"))
     }
 
     /// A queue in the virtual pool cannot be moved: posts to it cannot be held
     /// off while it is looked whether it is empty.
-    fn transfer_unplaced(&self, queue: &QueueKey, stays: bool) -> Result<()> {
-        if stays || !self.router.has_virtual_pool() {
+    fn transfer_unplaced(&self, queue: &QueueKey, flavor: Option<&FlavorName>) -> Result<()> {
+        if flavor.is_none() || !self.router.has_virtual_pool() {
             return Ok(());
         }
         Err(Error::Conflict(format!(
             "Queue {} is in no pool; it gets a _flavor only when it is made anew.",
             queue.name
         )))
-    }
-
-    /// Waits for whoever marked the queue, or does what a dead one left to do.
-    async fn await_end(&self, queue: &QueueKey, leaving: &Placement, wait: &Wait) -> Result<()> {
-        match leaving.leaving {
-            Some(since) if !self.is_deserted(since) => return wait.pause(queue).await,
-            _ => {}
-        }
-        tracing::warn!(
-            queue.name = %queue.name, project.id = %queue.project, pool.name = %leaving.pool,
-            "the deletion or move of a queue was cut short; it is settled now"
-        );
-        if self.take_room(queue, &leaving.pool, true).await?.is_none() {
-            self.unmark(queue, leaving).await;
-        } else {
-            self.control.catalogue().remove(queue, leaving).await?;
-        }
-        self.router.forget(queue);
-        Ok(())
-    }
-
-    fn is_deserted(&self, since: Timestamp) -> bool {
-        self.clock.now().since(since) >= DESERTED
-    }
-
-    /// Marks the queue as leaving; `None` if somebody else was quicker.
-    async fn mark(&self, queue: &QueueKey, placement: &Placement) -> Result<Option<Placement>> {
-        let leaving = Placement { pool: placement.pool.clone(), leaving: Some(self.clock.now()) };
-        let catalogue = self.control.catalogue();
-        let marked = *placement == leaving || catalogue.change(queue, placement, &leaving).await?;
-        self.router.forget(queue);
-        Ok(marked.then_some(leaving))
-    }
-
-    /// Lets the queue stay where it is. If that fails, the mark is settled later.
-    async fn unmark(&self, queue: &QueueKey, leaving: &Placement) {
-        let staying = Placement { leaving: None, ..leaving.clone() };
-        let unmarked = self.control.catalogue().change(queue, leaving, &staying).await;
-        if let Err(error) = unmarked {
-            tracing::warn!(
-                queue.name = %queue.name, project.id = %queue.project, %error,
-                "a queue that could not leave its pool is still marked as leaving"
-            );
-        }
-        self.router.forget(queue);
-    }
-
-    async fn make_room(&self, queue: &QueueKey, pool: &PoolName) -> Result<()> {
-        let Some(driver) = self.driver(pool).await? else {
-            return unavailable(format!("pool {pool}, which queue {queue} is in, is gone"));
-        };
-        let first_marker = self.clock.micros().max(self.highest.load(Ordering::SeqCst));
-        Ok(driver.adopt(queue, first_marker).await?)
-    }
-
-    /// `None` if it is not empty and had to be.
-    async fn take_room(
-        &self,
-        queue: &QueueKey,
-        pool: &PoolName,
-        only_if_empty: bool,
-    ) -> Result<Option<()>> {
-        // Somebody else may have removed the pool, which asked nobody.
-        let Some(driver) = self.driver(pool).await? else { return Ok(Some(())) };
-        let next = driver.abandon(queue, only_if_empty).await?;
-        if let Some(next) = next {
-            self.highest.fetch_max(next, Ordering::SeqCst);
-        }
-        Ok(next.map(|_| ()))
-    }
-
-    /// Takes back room that was made in a pool that the queue is not in.
-    async fn let_go(&self, queue: &QueueKey, pool: &PoolName) {
-        let reason = match self.take_room(queue, pool, true).await {
-            Ok(Some(())) => return,
-            Ok(None) => "there are messages in it".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(
-            queue.name = %queue.name, project.id = %queue.project, pool.name = %pool, reason,
-            "a queue is in two pools"
-        );
-    }
-
-    async fn driver(&self, pool: &PoolName) -> Result<Option<Arc<dyn DataDriver>>> {
-        match self.control.pools().get(pool).await? {
-            Some(pool) => Ok(Some(self.router.driver(&pool).await?)),
-            None => Ok(None),
-        }
     }
 }
 
@@ -479,92 +371,4 @@ async fn to_the_end<T: Send + 'static>(
 
 fn unavailable<T>(reason: String) -> Result<T> {
     Err(storage::Error::Unavailable(reason).into())
-}
-
-fn no_flavor(name: &str) -> Error {
-    Error::InvalidRequest(format!("Flavor {name} does not exist"))
-}
-
-/// The flavor that a queue asks for.
-fn wanted(metadata: &Metadata) -> Result<Option<FlavorName>> {
-    let Some(value) = metadata::flavor(metadata) else { return Ok(None) };
-    match value.as_str() {
-        Some(name) => FlavorName::parse(name).map(Some).ok_or_else(|| no_flavor(name)),
-        None => Err(no_flavor(&value.to_string())),
-    }
-}
-
-/// Chooses by weight, with 64 random bits.
-fn draw(pools: &[Pool], random: u64) -> Option<&Pool> {
-    let total: u64 = pools.iter().map(|pool| u64::from(pool.weight)).sum();
-    // The upper half of the product is even over 0 to total - 1.
-    let drawn = (u128::from(random) * u128::from(total)) >> 64;
-    let mut passed = 0;
-    pools.iter().find(|pool| {
-        passed += u128::from(pool.weight);
-        drawn < passed
-    })
-}
-
-fn random() -> u64 {
-    // All but six of a UUID's bits are random: these are.
-    let (high, low) = Uuid::new_v4().as_u64_pair();
-    (high & 0xffff_ffff_0000_0000) | (low & 0xffff_ffff)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Map, json};
-
-    use super::*;
-    use crate::service::tests::fake::metadata;
-
-    fn pool(name: &str, weight: u32) -> Pool {
-        let name = PoolName::parse(name).unwrap();
-        Pool { uri: format!("x://{name}"), name, weight, flavor: None, options: Map::new() }
-    }
-
-    #[test]
-    fn pools_are_drawn_by_weight() {
-        let pools = [pool("none", 0), pool("three", 30), pool("one", 10), pool("zero", 0)];
-        let mut counts = [0; 4];
-        for step in 0..4000 {
-            let drawn = draw(&pools, step * (u64::MAX / 4000) + u64::MAX / 8000).unwrap();
-            counts[pools.iter().position(|pool| pool == drawn).unwrap()] += 1;
-        }
-        assert_eq!(counts, [0, 3000, 1000, 0]);
-        assert_eq!(draw(&pools, u64::MAX).unwrap().name.as_str(), "one");
-        assert_eq!(draw(&pools[..1], 7), None);
-        assert_eq!(draw(&[], 7), None);
-        let heavy = [pool("a", u32::MAX), pool("b", u32::MAX)];
-        assert_eq!(draw(&heavy, u64::MAX).unwrap().name.as_str(), "b");
-        assert_eq!(draw(&heavy, 0).unwrap().name.as_str(), "a");
-    }
-
-    #[test]
-    fn random_bits_are_all_random() {
-        let (mut ones, mut zeros) = (0, 0);
-        for _ in 0..64 {
-            let bits = random();
-            ones |= bits;
-            zeros |= !bits;
-        }
-        assert_eq!((ones, zeros), (u64::MAX, u64::MAX));
-    }
-
-    #[test]
-    fn a_flavor_is_named_or_not() {
-        for none in [json!({}), json!({"_flavor": null}), json!({"_flavor": ""})] {
-            assert_eq!(wanted(&metadata(none)), Ok(None));
-        }
-        let named = wanted(&metadata(json!({"_flavor": "bulk"}))).unwrap();
-        assert_eq!(named, FlavorName::parse("bulk"));
-        for (odd, said) in [(json!("a b"), "a b"), (json!(5), "5"), (json!(["x"]), "[\"x\"]")] {
-            let said = format!("Flavor {said} does not exist");
-            assert_eq!(
-                wanted(&metadata(json!({"_flavor": odd}))),
-                Err(Error::InvalidRequest(said))
-            );
-        }
-    }
 }
