@@ -8,8 +8,7 @@ use super::lines::Place;
 use crate::model::{ClientId, Marker, Message};
 use crate::service::access::Permit;
 use crate::service::access::actions::ListMessages;
-use crate::service::check::message_limit;
-use crate::service::{Error, MessageListing, Result, Service};
+use crate::service::{Error, MessageListing, MessagePage, Result, Service};
 
 /// What a follower is told next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub struct Follower {
     /// Where the next page begins, and what it leaves out.
     listing: MessageListing,
     /// The first page, until it was told.
-    first: Option<Vec<Message>>,
+    first: Option<MessagePage>,
     /// Whether there may be more to read already.
     more: bool,
     place: Place,
@@ -92,14 +91,18 @@ impl Follower {
                 () = &mut self.over => return Ok(None),
                 () = ready(()) => if self.place.is_over() { return Ok(None) },
             }
-            let messages = match self.first.take() {
-                Some(first) => first,
-                None if self.more => self.page().await?,
-                None => Vec::new(),
+            let page = match self.first.take() {
+                Some(first) => Some(first),
+                None if self.more => Some(self.page().await?),
+                None => None,
             };
-            self.more = messages.len() >= self.page_length();
-            if let Some(last) = messages.last() {
-                self.listing.marker = Some(last.marker.to_string());
+            self.more = false;
+            if let Some(MessagePage { messages, last: Some(last), .. }) = page {
+                self.more = true;
+                self.listing.marker = Some(last.to_string());
+                if messages.is_empty() {
+                    continue;
+                }
                 return Ok(Some(Followed::Messages(messages)));
             }
             tokio::select! {
@@ -112,15 +115,9 @@ impl Follower {
         }
     }
 
-    /// A shorter page means that there was nothing more.
-    fn page_length(&self) -> usize {
-        let limit = message_limit(self.listing.limit, self.service.limits.max_messages_per_page);
-        limit.map_or(1, |limit| limit as usize)
-    }
-
-    async fn page(&self) -> Result<Vec<Message>> {
+    async fn page(&self) -> Result<MessagePage> {
         let listing = self.listing.clone();
         let list = self.service.list_messages(&self.queue, &self.client, listing);
-        Ok(self.service.waiting.in_turn(list).await?.messages)
+        self.service.waiting.in_turn(list).await
     }
 }

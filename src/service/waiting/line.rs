@@ -6,9 +6,9 @@
 //! share of what the line is *owed*. If it is only known that something came,
 //! the first in the line probes, and hands on when there was plenty.
 //!
-//! The rule that keeps this honest: an attempt that found less than it wanted
-//! has seen the queue empty, so all that came before it is spent, and only what
-//! came since is still owed.
+//! The rule that keeps this honest: an attempt that found nothing has seen the
+//! queue empty, so all that came before it is spent, and only what came since is
+//! still owed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ const LISTENERS_AT_ONCE: usize = 16;
 /// What came of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It got all that it wanted and leaves. There may be more.
-    Full,
-    /// It got some or nothing, for there was no more. It keeps its place.
+    /// It got something and leaves. There may be more.
+    Served,
+    /// It got nothing, for there was nothing. It keeps its place.
     Drained,
     /// It failed and leaves; nothing is known.
     Failed,
@@ -112,7 +112,7 @@ impl Line {
             self.workers.remove(&ticket);
         }
         match outcome {
-            Outcome::Full => self.unsure |= turn.probes,
+            Outcome::Served => self.unsure |= turn.probes,
             Outcome::Drained => {
                 let (came, rumours) = turn.began;
                 self.owed = self.owed.min(self.came.wrapping_sub(came));
@@ -288,7 +288,7 @@ mod tests {
         line.arrived(Arrival::Something);
         line.arrived(Arrival::Perhaps);
         assert_eq!(turns(&line, &tickets), [true, false, false]);
-        line.end_turn(tickets[0], Outcome::Full);
+        line.end_turn(tickets[0], Outcome::Served);
         assert!(line.has_turn(tickets[1]), "there may be more");
         line.end_turn(tickets[1], Outcome::Drained);
         assert_eq!(turns(&line, &tickets), [false; 3], "there is not");

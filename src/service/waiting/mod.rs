@@ -143,17 +143,13 @@ impl Service {
                 continue;
             }
             let claimed = self.waiting.in_turn(self.attempt(queue, terms)).await;
-            let got = match &claimed {
-                Ok(Some(claim)) => claim.messages.len(),
-                Ok(None) => 0,
-                Err(_) => {
-                    place.end_turn(Outcome::Failed);
-                    return claimed;
-                }
+            let outcome = match &claimed {
+                Ok(Some(_)) => Outcome::Served,
+                Ok(None) => Outcome::Drained,
+                Err(_) => Outcome::Failed,
             };
-            let is_full = u32::try_from(got).is_ok_and(|got| got >= wants);
-            place.end_turn(if is_full { Outcome::Full } else { Outcome::Drained });
-            if got > 0 {
+            place.end_turn(outcome);
+            if outcome != Outcome::Drained {
                 return claimed;
             }
         }
@@ -210,7 +206,8 @@ impl Service {
     ) -> Result<MessagePage> {
         let wait = self.check_wait(wait)?;
         let page = self.list_messages(queue, client, listing.clone()).await?;
-        if wait == 0 || !page.messages.is_empty() {
+        // What cannot be shown is passed too: the client goes on behind it.
+        if wait == 0 || page.last.is_some() {
             return Ok(page);
         }
         let mut over = pin!(self.clock.sleep(wait));
@@ -218,7 +215,7 @@ impl Service {
         loop {
             let list = self.list_messages(queue, client, listing.clone());
             let page = self.waiting.in_turn(list).await?;
-            if !page.messages.is_empty() {
+            if page.last.is_some() {
                 return Ok(page);
             }
             tokio::select! {

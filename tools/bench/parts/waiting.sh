@@ -6,6 +6,8 @@ measure_part() {
   local round
   need python3
   ulimit -n "$(ulimit -Hn)"
+  # The server has two files open for each connection.
+  (($(ulimit -n) > 2 * WAITERS + 500)) || die "$WAITERS waiters need more open files (ulimit -n)"
   for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round of $ROUNDS"
     start waiting embedded

@@ -1,6 +1,7 @@
 //! The messages of a queue as a stream of server-sent events.
 
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -15,6 +16,7 @@ use crate::service::access::actions::ListMessages;
 use crate::service::{Followed, Follower, MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::query::Query;
+use crate::transport::http::stalled::{self, Watched};
 use crate::transport::http::{extract, wire};
 
 /// What a client saw last before its connection broke.
@@ -64,18 +66,23 @@ pub async fn stream(
         .insert_header((header::VARY, HeaderValue::from_static("Accept")))
         // Some proxies would otherwise collect the events before they pass them on.
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(events(service, follower)))
+        .streaming(events(service, follower, stalled::watched(request))))
 }
 
 /// A piece for every page. The next page is read when this one has gone into
-/// the connection, so a slow reader costs one page of memory.
+/// the connection, so a slow reader costs one page of memory. To wait for
+/// messages is work for the connection; to wait for the reader is not, and ends
+/// as for any other answer.
 fn events(
     service: Arc<Service>,
     follower: Follower,
+    connection: Option<Watched>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let connection = Rc::new(connection);
     stream::unfold(Some(follower), move |follower| {
-        let service = Arc::clone(&service);
+        let (service, connection) = (Arc::clone(&service), Rc::clone(&connection));
         async move {
+            let _working = connection.as_ref().as_ref().map(Watched::working);
             let mut follower = follower?;
             match follower.next().await {
                 Ok(Some(Followed::Messages(messages))) => {
