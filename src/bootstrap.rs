@@ -25,7 +25,7 @@ use crate::storage::mongodb::{MongodbDriver, OpenError as MongodbOpenError};
 use crate::storage::pooling::{Parts, PoolRouter};
 use crate::storage::{self, Storage};
 use crate::tasks::watch::{self, Files};
-use crate::tasks::{Task, gc};
+use crate::tasks::{Task, gc, waits};
 use crate::transport::auth::{self, Authenticator};
 use crate::transport::http::{self, Certificate, TlsError};
 
@@ -85,7 +85,9 @@ pub struct Running {
     address: SocketAddr,
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
+    service: Arc<Service>,
     gc: Task,
+    waits: Task,
     watches: Vec<Task>,
     storage: Storage,
 }
@@ -116,8 +118,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         service = service.with_pools(router);
     }
     let service = Arc::new(service);
+    let served = Arc::clone(&service);
     let server =
-        http::serve(service, authenticator.clone(), settings, listener, certificate.as_ref());
+        http::serve(served, authenticator.clone(), settings, listener, certificate.as_ref());
     let server = match server {
         Ok(server) => server,
         Err(reason) => {
@@ -135,6 +138,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         address,
         http: server.handle(),
         served: tokio::spawn(server),
+        waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
+        service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
         watches,
         storage,
@@ -156,11 +161,13 @@ impl Running {
         (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
     }
 
-    /// Stops accepting, answers what is in flight (for `http.shutdown_timeout`
+    /// Answers those who wait, stops accepting, answers what is in flight (for `http.shutdown_timeout`
     /// at most), ends the tasks and closes the store.
     pub async fn stop(self) {
+        self.service.stop_waiting();
         self.http.stop(true).await;
         self.gc.stop().await;
+        self.waits.stop().await;
         for watch in self.watches {
             watch.stop().await;
         }

@@ -15,6 +15,7 @@ mod pooling;
 mod redact;
 mod subscriber;
 mod validate;
+mod waiting;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ pub use policy::PolicySettings;
 pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 pub use subscriber::SubscriberType;
+pub use waiting::WaitingSettings;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -57,6 +59,8 @@ pub struct Settings {
     pub encryption: EncryptionSettings,
     /// Where messages are kept.
     pub storage: StorageSettings,
+    /// Requests that wait for messages, and streams.
+    pub waiting: WaitingSettings,
     /// Spreading queues over several stores.
     pub pooling: PoolingSettings,
     /// Garbage collection.
@@ -168,6 +172,8 @@ pub struct Limits {
     pub max_claim_ttl: u32,
     /// Longest grace of a claim, in seconds.
     pub max_claim_grace: u32,
+    /// Longest wait of a claim or a listing for messages, in seconds.
+    pub max_wait: u32,
     /// Whether a client id must be a UUID.
     pub client_id_uuid_safe: ClientIdRule,
     /// Shortest client id that is not a UUID, in characters.
@@ -285,6 +291,8 @@ pub struct MongodbSettings {
     pub ssl_cert_reqs: CertificateRule,
     /// How long a listing holds back what lies behind a gap, in seconds.
     pub hold_back: u32,
+    /// Seconds between looks at a queue that somebody waits for.
+    pub watch_interval: u32,
     /// How bodies are kept.
     pub body_encoding: BodyEncoding,
 }

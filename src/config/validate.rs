@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, policy,
-    pooling, shown_uri,
+    pooling, shown_uri, waiting,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -44,6 +44,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_storage_uri(&settings.storage.uri)?;
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;
+    waiting::check(&settings.waiting)?;
     pooling::check(&settings.pooling)?;
     within("gc.interval", settings.gc.interval, 1..=86_400)?;
     check_log_level(&settings.log.level)
@@ -105,6 +106,7 @@ fn check_sizes(limits: &Limits) -> Check {
     }
     within("transport.max_queue_metadata", limits.max_queue_metadata, 1..=LARGEST_BODY)?;
     within("transport.max_messages_post_size", limits.max_messages_post_size, 1..=LARGEST_BODY)?;
+    within("transport.max_wait", limits.max_wait, 0..=3_600)?;
     within("transport.max_length_client_id", limits.max_length_client_id, 1..=300)?;
     if !(1..=limits.max_length_client_id).contains(&limits.min_length_client_id) {
         let expected = format!(
@@ -167,7 +169,8 @@ pub(super) fn check_mongodb(mongodb: &MongodbSettings) -> Check {
     check_text("storage.mongodb.ssl_ca_certs", mongodb.ssl_ca_certs.as_deref())?;
     check_text("storage.mongodb.ssl_certfile", mongodb.ssl_certfile.as_deref())?;
     check_text("storage.mongodb.ssl_keyfile", mongodb.ssl_keyfile.as_deref())?;
-    within("storage.mongodb.hold_back", mongodb.hold_back, 0..=3_600)
+    within("storage.mongodb.hold_back", mongodb.hold_back, 0..=3_600)?;
+    within("storage.mongodb.watch_interval", mongodb.watch_interval, 1..=3_600)
 }
 
 /// With what is appended to it, the name of a database may have 63 bytes.

@@ -5,7 +5,7 @@ use super::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
 use super::check::{CLAIM_GRACE_MIN, CLAIM_TTL_MIN, message_limit, within};
 use super::metadata::QueueOptions;
 use super::{Error, Field, Result, Service};
-use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, QueueKey};
+use crate::model::{Claim, ClaimId, ClaimOrder, DeadLetter, ListQuery, QueueKey};
 use crate::storage;
 
 /// Claims that are made in the place of one of which nothing can be decrypted:
@@ -28,11 +28,7 @@ impl Service {
         ttl: Field,
         grace: Field,
     ) -> Result<Option<Claim>> {
-        let (ttl, grace) = self.claim_numbers(ttl, grace)?;
-        let ttl = self.check_claim_ttl(ttl)?;
-        let limit = message_limit(limit, self.limits.max_messages_per_claim_or_pop)?;
-        let grace = self.check_claim_grace(grace)?;
-
+        let (limit, ttl, grace) = self.check_claim(limit, ttl, grace)?;
         let metadata = self.storage.control.queues().metadata(queue).await?;
         let options = QueueOptions::new(metadata.as_deref(), &self.limits);
         let order = ClaimOrder {
@@ -112,6 +108,37 @@ impl Service {
     pub async fn release_claim(&self, queue: &Permit<ReleaseClaim>, id: &str) -> Result<()> {
         let Some(id) = ClaimId::parse(id) else { return Ok(()) };
         Ok(self.storage.data.claims().release(queue, id, self.now()).await?)
+    }
+
+    /// The limit, the ttl and the grace of a new claim, checked in Zaqar's order.
+    pub(super) fn check_claim(
+        &self,
+        limit: Option<i64>,
+        ttl: Field,
+        grace: Field,
+    ) -> Result<(u32, u32, u32)> {
+        let (ttl, grace) = self.claim_numbers(ttl, grace)?;
+        let ttl = self.check_claim_ttl(ttl)?;
+        let limit = message_limit(limit, self.limits.max_messages_per_claim_or_pop)?;
+        Ok((limit, ttl, self.check_claim_grace(grace)?))
+    }
+
+    /// Whether there is a free message in a queue that has a dead letter rule.
+    /// A claim that came back empty has then moved dead letters only.
+    pub(super) async fn has_free_beside_dead_letters(&self, queue: &QueueKey) -> Result<bool> {
+        let metadata = self.storage.control.queues().metadata(queue).await?;
+        let options = QueueOptions::new(metadata.as_deref(), &self.limits);
+        if options.dead_letter().is_none() {
+            return Ok(false);
+        }
+        let query = ListQuery {
+            marker: None,
+            limit: 1,
+            without: None,
+            include_claimed: false,
+            include_delayed: options.message_delay().is_none(),
+        };
+        Ok(!self.storage.data.messages().list(queue, &query, self.now()).await?.is_empty())
     }
 
     /// Zaqar looks at the types of both numbers before it looks at a range.

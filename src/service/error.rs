@@ -72,6 +72,9 @@ pub enum Error {
     /// [`storage::Error::MessageIsNotClaimed`] instead.
     #[error("The specified claim does not exist or has expired.")]
     MalformedClaimId,
+    /// No more requests may wait; the text names the limit.
+    #[error("{0}")]
+    TooManyWaiters(String),
     /// The message is encrypted, and its key is not there or does not fit. To
     /// try again is of no use before an operator has looked into it.
     #[error("Message {0} is encrypted, and this server cannot decrypt it.")]

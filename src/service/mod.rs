@@ -31,11 +31,13 @@ mod share;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 
 use self::placement::Placements;
 use self::policy::PolicyBook;
+use self::waiting::Waiting;
 use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::model::Timestamp;
@@ -51,6 +53,7 @@ pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
 pub use share::{ShareRequest, SignedUrl};
+pub use waiting::{ClaimTerms, Followed, Follower};
 
 /// Everything a front end may ask for.
 pub struct Service {
@@ -59,6 +62,7 @@ pub struct Service {
     limits: Limits,
     enable_checksum: bool,
     signing_key: Option<String>,
+    waiting: Waiting,
     keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
@@ -70,12 +74,15 @@ impl Service {
     /// policy.
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
+        let waiting = Waiting::new(&settings.waiting);
+        storage.data.announce_to(waiting.watcher());
         Self {
             storage,
             clock,
             limits: settings.transport.clone(),
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
+            waiting,
             keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),

@@ -151,6 +151,8 @@ impl Service {
         if !changes.is_empty() {
             self.follow_flavor(queue, &stored, &updated).await?;
             queues.set_metadata(queue, &stored, &updated).await?;
+            // Delayed messages show where there are no delays any more.
+            self.queue_changed(queue);
         }
         Ok(metadata::shown(Some(&updated), &self.limits))
     }

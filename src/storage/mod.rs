@@ -24,6 +24,7 @@
 //! * **Cancel safe.** Dropping a returned future loses the answer, never half
 //!   of the work.
 
+pub mod arrivals;
 pub mod control;
 pub mod discard;
 pub mod embedded;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use arrivals::{Arrival, Watcher};
 pub use control::{CatalogueController, FlavorController, PoolController};
 pub use error::{Error, Result};
 pub use subscriptions::{Subscribed, SubscriptionController};
@@ -77,6 +79,17 @@ pub trait DataDriver: Send + Sync {
     async fn abandon(&self, _queue: &QueueKey, _only_if_empty: bool) -> Result<Option<u64>> {
         Err(Error::Unavailable(control::NO_POOLS.to_owned()))
     }
+
+    /// From now on, `watcher` is told of everything that comes to a queue, by
+    /// whatever way: a post, a release, a claim or a delay that ended, a dead
+    /// letter. It is told after the change can be seen, and as soon as this
+    /// store knows. Called once, by the service.
+    fn announce_to(&self, _watcher: Arc<dyn Watcher>) {}
+
+    /// Called at every second of the clock while somebody waits: tells the
+    /// watcher of what comes free by the passing of time alone, and of what a
+    /// store cannot know otherwise.
+    async fn catch_up(&self, _now: Timestamp) {}
 
     /// Messages in all queues of all projects.
     async fn volume(&self, now: Timestamp) -> Result<Volume>;

@@ -6,6 +6,7 @@
 //! the end between pieces of work and never breaks off in the midst of one.
 
 pub mod gc;
+pub mod waits;
 pub mod watch;
 
 use std::future::Future;
@@ -49,6 +50,12 @@ impl Stopping {
     pub(crate) fn now(&self) -> bool {
         // A handle that was dropped stops the loop as well.
         *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    /// Waits until it is time to end.
+    pub(crate) async fn ended(&mut self) {
+        // Fails if the handle was dropped, which is the same.
+        let _ = self.0.wait_for(|stop| *stop).await;
     }
 
     /// Waits for `pause`, or less if it is time to end.

@@ -32,3 +32,4 @@ mod property;
 mod store;
 mod support;
 mod tidy;
+mod waiting;

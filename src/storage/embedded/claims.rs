@@ -241,6 +241,7 @@ fn bury(
         let placed = queues::is_placed(tx.conn, from)?;
         queues::insert(tx, &grave, Arc::default(), placed)?
     };
+    tx.note_arrivals(queue, spent.len());
     let first = markers::take(tx, queue, spent.len(), now)?;
     for (marker, mut slip) in (first..).zip(spent) {
         slip.queue = queue;

@@ -58,6 +58,7 @@ fn post(
         tx.note_posted(slip.number, message);
         ids.push(slip.id(tx.ids));
     }
+    tx.note_arrivals(queue, ids.len());
     Ok(ids)
 }
 

@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod adopt;
+mod announcer;
 mod body;
 mod catalogue;
 mod checkpointer;
@@ -44,6 +45,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use error::OpenError;
 
+use self::announcer::Announcer;
 use self::checkpointer::Checkpointer;
 use self::error::OpResult;
 use self::ids::Ids;
@@ -59,6 +61,7 @@ use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
     MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
+    Watcher,
 };
 
 /// Messages collected in one commit.
@@ -113,7 +116,8 @@ impl EmbeddedDriver {
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
         let recent = RecentBodies::new(settings.body_cache_mib as usize * 1024 * 1024);
-        let memory = Arc::new(Memory { registry: Registry::default(), recent, ids });
+        let (registry, announcer) = (Registry::default(), Announcer::default());
+        let memory = Arc::new(Memory { registry, recent, announcer, ids });
         let published = Arc::new(Published::default());
         let mut connections = Vec::new();
         for _ in 0..settings.readers.max(1) {
@@ -232,6 +236,15 @@ impl DataDriver for EmbeddedDriver {
             Ok(Collected { messages, more })
         })
         .await
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        self.memory.announcer.listen(watcher);
+    }
+
+    async fn catch_up(&self, now: Timestamp) {
+        // Whatever the writer settles, it tells.
+        self.settled(now).await;
     }
 
     async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {

@@ -113,6 +113,17 @@ impl Effect {
     }
 }
 
+/// What a transaction leaves to be told once it is committed.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// To the registry.
+    pub effects: Vec<Effect>,
+    /// To the memory of bodies.
+    pub posted: Vec<Posted>,
+    /// To those who wait: queues, by number, and how many messages came.
+    pub arrivals: Vec<(i64, u64)>,
+}
+
 /// An open transaction with its place in the writer's state.
 pub struct Tx<'c> {
     /// The connection, for SQL.
@@ -121,27 +132,26 @@ pub struct Tx<'c> {
     pub state: &'c mut State,
     /// How ids are made.
     pub ids: &'c Ids,
-    effects: Vec<Effect>,
-    posted: Vec<Posted>,
+    told: Told,
     post: Option<PostStatements<'c>>,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun on `conn`.
     pub fn new(conn: &'c Connection, state: &'c mut State, ids: &'c Ids) -> Self {
-        Self { conn, state, ids, effects: Vec::new(), posted: Vec::new(), post: None }
+        Self { conn, state, ids, told: Told::default(), post: None }
     }
 
     /// Saves what the state must not lose; the commit comes next. Returns what
     /// to tell after it.
-    pub fn finish(self) -> rusqlite::Result<(Vec<Effect>, Vec<Posted>)> {
+    pub fn finish(self) -> rusqlite::Result<Told> {
         self.state.runs.save(self.conn)?;
         if self.state.next_number > self.state.reserved {
             let block = self.state.next_number.next_multiple_of(NUMBER_BLOCK);
             save_sequence(self.conn, block)?;
             self.state.reserved = block;
         }
-        Ok((self.effects, self.posted))
+        Ok(self.told)
     }
 
     /// The statements that posts share.
@@ -174,7 +184,7 @@ impl<'c> Tx<'c> {
     /// Remembers a body that is likely to be asked for soon.
     pub fn note_posted(&mut self, number: u64, message: &NewMessage) {
         let (body, checksum) = (message.body.clone(), message.checksum.clone());
-        self.posted.push(Posted { number, body, checksum });
+        self.told.posted.push(Posted { number, body, checksum });
     }
 
     /// Remembers what to tell once this is committed.
@@ -182,7 +192,7 @@ impl<'c> Tx<'c> {
         if matches!(effect, Effect::Forget(_)) {
             self.state.generation += 1;
         }
-        self.effects.push(effect);
+        self.told.effects.push(effect);
     }
 
     /// Makes sure that the timers are looked at by `moment`.
@@ -208,8 +218,18 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// Notes that so many messages came to a queue, or came free in it.
+    pub fn note_arrivals(&mut self, queue: i64, count: usize) {
+        let count = count as u64;
+        match self.told.arrivals.last_mut() {
+            Some((last, sum)) if *last == queue => *sum += count,
+            _ => self.told.arrivals.push((queue, count)),
+        }
+    }
+
     /// Notes that a slip is free again at `marker`.
     pub fn note_alive(&mut self, queue: i64, marker: u64) {
+        self.note_arrivals(queue, 1);
         if self.state.dead_ends.get(&queue).is_some_and(|&end| marker <= end) {
             self.state.dead_ends.remove(&queue);
         }

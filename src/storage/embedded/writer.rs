@@ -19,12 +19,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::announcer::Announcer;
 use super::error::{OpError, OpResult, unavailable};
 use super::ids::Ids;
 use super::recent::RecentBodies;
 use super::registry::Registry;
 use super::schema;
-use super::tx::{State, Tx};
+use super::tx::{State, Told, Tx};
 use crate::storage::{Error, Result};
 
 /// What a commit leaves in memory for those who come after it.
@@ -34,6 +35,8 @@ pub struct Memory {
     pub registry: Registry,
     /// Bodies posted last.
     pub recent: RecentBodies,
+    /// Whom to tell of arrivals.
+    pub announcer: Announcer,
     /// How ids are made; never changes.
     pub ids: Ids,
 }
@@ -197,10 +200,10 @@ impl Loop {
     /// Runs a group and answers it.
     fn serve(&mut self, group: &mut Vec<Box<dyn Op>>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(group)));
-        let failure = match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("an operation panicked".to_owned()),
+        let (arrivals, failure) = match outcome {
+            Ok(Ok(arrivals)) => (arrivals, None),
+            Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
+            Err(_) => (Vec::new(), Some("an operation panicked".to_owned())),
         };
         let failure = failure.map(|reason| {
             tracing::error!(%reason, requests = group.len(), "a group of writes was rolled back");
@@ -211,23 +214,25 @@ impl Loop {
         for op in group.drain(..) {
             op.finish(failure.as_ref());
         }
+        self.memory.announcer.tell(&self.conn, arrivals);
         self.wind_back_log();
     }
 
-    fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<()> {
+    /// Commits a group; what came to which queue.
+    fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<Vec<(i64, u64)>> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
         for op in group {
             op.run(&mut tx)?;
         }
-        let (effects, posted) = tx.finish()?;
+        let Told { effects, posted, arrivals } = tx.finish()?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         self.published.commits.fetch_add(1, Ordering::Release);
         for effect in effects {
             effect.apply(&self.memory.registry);
         }
         self.memory.recent.add(posted);
-        Ok(())
+        Ok(arrivals)
     }
 
     /// Back to what is on disk, in the file and in memory.

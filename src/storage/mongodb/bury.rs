@@ -22,6 +22,7 @@ use super::store::{Partition, Store};
 use super::take::life_of;
 use super::{command, layout, queues, transaction};
 use crate::model::{DeadLetter, Metadata, QueueKey, StoredMessage};
+use crate::storage::Arrival;
 
 /// How long the mover's own claim lasts where there are no transactions, in seconds.
 const MOVERS_TTL: u32 = 60;
@@ -49,7 +50,11 @@ pub async fn bury(
     let mut stall = Stall::default();
     loop {
         match burial.try_once(spent).await {
-            Ok(Some(moved)) => return Ok(moved),
+            Ok(Some(moved)) => {
+                let arrival = Arrival::Messages(moved as u64);
+                store.announcer.arrived(&grave, arrival);
+                return Ok(moved);
+            }
             Ok(None) => {
                 queues::create(store, &grave, &Metadata::default()).await?;
             }

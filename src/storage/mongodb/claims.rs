@@ -13,7 +13,7 @@ use super::store::{QueueEntry, Store};
 use super::take::life_of;
 use super::{MongodbDriver, ids};
 use crate::model::{ClaimId, ClaimOrder, QueueKey, StoredClaim, Timestamp};
-use crate::storage::{ClaimController, Error, Result};
+use crate::storage::{Arrival, ClaimController, Error, Result};
 
 /// The messages that the claim holds, if it lives.
 fn held(queue: &QueueEntry, id: ClaimId, now: Timestamp) -> Document {
@@ -167,6 +167,7 @@ impl ClaimController for MongodbDriver {
             let store = &engine.store;
             let released = store.patience.persist(|| release(store, &queue, id, now)).await;
             engine.floors.forget(&queue);
+            store.announcer.arrived(&key, Arrival::Something);
             released
         })
         .await

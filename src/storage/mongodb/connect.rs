@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::announcer::Announcer;
 use super::error::{Fault, Patience, unavailable};
 use super::options::{Target, URI};
 use super::prepare::prepare;
@@ -137,11 +138,16 @@ impl MongodbDriver {
             .map_err(|error| OpenError::Threads(error.to_string()))?;
         let (state, receiver) = watch::channel(State::Waiting("it is not ready yet".to_owned()));
         let (verdict, first) = oneshot::channel();
-        runtime.spawn(keep_trying(target, settings.clone(), role, state, verdict));
+        let announcer = Arc::<Announcer>::default();
+        let told = Arc::clone(&announcer);
+        runtime.spawn(keep_trying(target, settings.clone(), role, told, state, verdict));
         // From here on, dropping the driver is what ends its threads.
         let patience = Patience::new(settings);
         let encoding = settings.body_encoding;
-        let driver = Self { state: receiver, patience, encoding, runtime: Some(runtime) };
+        let watch_interval = settings.watch_interval;
+        let runtime = Some(runtime);
+        let driver =
+            Self { state: receiver, patience, encoding, announcer, watch_interval, runtime };
         match timeout(START_LIMIT.min(patience.whole), first).await {
             Ok(Ok(Err(refused))) => Err(refused),
             _ => Ok(Arc::new(driver)),
@@ -184,6 +190,7 @@ async fn keep_trying(
     target: Target,
     settings: MongodbSettings,
     role: Role,
+    announcer: Arc<Announcer>,
     state: watch::Sender<State>,
     verdict: oneshot::Sender<std::result::Result<(), OpenError>>,
 ) {
@@ -191,7 +198,9 @@ async fn keep_trying(
     let mut silence = Silence::new();
     loop {
         match reach(&target, &settings, role).await {
-            Ok(engine) => {
+            Ok(mut store) => {
+                store.announcer = announcer;
+                let engine = Engine::start(&Handle::current(), store);
                 let layout = engine.store.layout;
                 tracing::info!(hosts = target.hosts, %layout, "MongoDB is ready");
                 state.send_replace(State::Ready(engine));
@@ -253,14 +262,13 @@ async fn reach(
     target: &Target,
     settings: &MongodbSettings,
     role: Role,
-) -> std::result::Result<Arc<Engine>, Setback> {
+) -> std::result::Result<Store, Setback> {
     let Greeting { client, hello, mut view } = greet(target, settings).await?;
     // However long an index takes, but not on a server that is gone.
-    let store = tokio::select! {
-        store = prepare(client, &hello, target, settings, role) => store?,
-        _ = view.deserted(target) => return Err(Setback::Passing(view.report())),
-    };
-    Ok(Engine::start(&Handle::current(), store))
+    tokio::select! {
+        store = prepare(client, &hello, target, settings, role) => store,
+        _ = view.deserted(target) => Err(Setback::Passing(view.report())),
+    }
 }
 
 /// A database that answers.

@@ -14,7 +14,7 @@ use super::removal::{Holder, Removal, Right, holders};
 use super::store::{QueueEntry, Store};
 use super::{Engine, claims, command, ids, transaction};
 use crate::model::{ClaimId, ClaimOrder, MessageId, StoredMessage, Timestamp};
-use crate::storage::{Error, Result};
+use crate::storage::{Arrival, Error, Result};
 
 /// Messages that a purge removes with one command.
 const PURGE_SLICE: usize = 1000;
@@ -108,6 +108,7 @@ pub async fn pop(
         tracing::debug!(%error, "a pop failed, its messages are given back");
         claims::give_back(&engine.store, queue, id, now).await;
         engine.floors.forget(queue);
+        engine.store.announcer.arrived(&queue.key, Arrival::Something);
         return Err(error);
     }
     Ok(taken.messages)

@@ -16,10 +16,12 @@
 //!   changes at once; `listing`, `walk`, `heads`, `gaps`: what reads;
 //! * `options`, `connect`, `topology`: from settings to a database that answers;
 //!   `prepare`, `indexes`: to one that is fit for use; `gc`: what runs in the
-//!   background; `inspect`: a look from outside.
+//!   background; `announcer`, `overhear`: what those who wait are told; `inspect`: a look
+//!   from outside.
 
 mod adopt;
 mod alone;
+mod announcer;
 mod bson_to_json;
 mod bury;
 mod candidates;
@@ -52,6 +54,7 @@ mod management;
 mod messages;
 mod metadata;
 mod options;
+mod overhear;
 mod pools;
 mod post;
 mod prepare;
@@ -73,6 +76,7 @@ use async_trait::async_trait;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
+use announcer::Announcer;
 pub use connect::OpenError;
 use error::unavailable;
 use store::{QueueEntry, Store};
@@ -80,6 +84,7 @@ use store::{QueueEntry, Store};
 use super::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
     MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
+    Watcher,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -89,6 +94,8 @@ pub struct MongodbDriver {
     state: watch::Receiver<State>,
     patience: error::Patience,
     encoding: BodyEncoding,
+    announcer: Arc<Announcer>,
+    watch_interval: u32,
     /// The driver's own threads: connections belong to them, not to those that
     /// serve requests, and what was begun is finished whoever stops waiting.
     runtime: Option<Runtime>,
@@ -199,6 +206,19 @@ impl DataDriver for MongodbDriver {
             store.patience.persist(|| gc::slice(store, now)).await
         })
         .await
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        if self.announcer.listen(Arc::clone(&watcher))
+            && let Some(runtime) = &self.runtime
+        {
+            let (state, announcer) = (self.state.clone(), Arc::clone(&self.announcer));
+            runtime.spawn(overhear::keep_listening(state, announcer, watcher));
+        }
+    }
+
+    async fn catch_up(&self, now: Timestamp) {
+        self.announcer.look(now, self.watch_interval);
     }
 
     async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {

@@ -268,14 +268,19 @@ impl Trip {
             }
         }
         if self.store.layout == Layout::Plain {
-            for (batch, first) in batches.iter().zip(published.firsts) {
-                let Some(first) = first else { continue };
+            for (batch, first) in batches.iter().zip(&published.firsts) {
+                let &Some(first) = first else { continue };
                 self.store.gaps.posted(&batch.p_q, first, first + batch.count);
             }
         }
+        let mut firsts = published.firsts.into_iter();
         for (batch, ids) in batches.into_iter().zip(published.ids) {
+            let next = firsts.next().flatten().map(|first| first + batch.count);
             match ids {
-                Some(ids) => batch.answer(&ids),
+                Some(ids) => {
+                    self.store.announcer.posted(&batch.queue, batch.count, next);
+                    batch.answer(&ids);
+                }
                 None => batch.refuse_missing(),
             }
         }

@@ -9,6 +9,7 @@ use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::{Client, Collection, Database};
 use tokio::sync::OnceCell;
 
+use super::announcer::Announcer;
 use super::document::{Foreign, Stored};
 use super::error::Patience;
 use super::gaps::Gaps;
@@ -75,6 +76,8 @@ pub struct Store {
     pub heads: Heads,
     /// Which markers may still get a message.
     pub gaps: Gaps,
+    /// Whom to tell of arrivals.
+    pub announcer: Arc<Announcer>,
     skipped: AtomicU64,
 }
 
@@ -134,6 +137,7 @@ impl Store {
             cache: QueueCache::new(Some(CACHE_LIFE)),
             heads: Heads::default(),
             gaps: Gaps::default(),
+            announcer: Arc::default(),
             skipped: AtomicU64::new(0),
         }
     }

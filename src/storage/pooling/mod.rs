@@ -26,7 +26,7 @@ use self::slots::Slots;
 use super::queue_cache::QueueCache;
 use super::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController, Result,
-    SubscriptionController, Volume,
+    SubscriptionController, Volume, Watcher,
 };
 use crate::model::{Capability, Pool, PoolName, QueueKey, Timestamp};
 
@@ -221,6 +221,16 @@ impl DataDriver for PoolRouter {
             more: sum.more || it.more,
         };
         Ok(pools.into_iter().fold(own?, sum))
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        self.parts.own.announce_to(Arc::clone(&watcher));
+        self.slots.announce_to(watcher);
+    }
+
+    async fn catch_up(&self, now: Timestamp) {
+        let pools = self.slots.open().into_iter().map(|slot| slot.catch_up(now));
+        tokio::join!(self.parts.own.catch_up(now), join_all(pools));
     }
 
     async fn adopt(&self, queue: &QueueKey, first_marker: u64) -> Result<()> {

@@ -15,7 +15,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::PoolOpener;
 use crate::model::{Pool, PoolName, Timestamp};
-use crate::storage::{Collected, DataDriver, Error, PoolController, Result};
+use crate::storage::{Collected, DataDriver, Error, PoolController, Result, Watcher};
 
 /// After a failure to open a store, the pause until the next try. Requests in
 /// between fail at once.
@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Slot {
     pool: Pool,
     driver: OnceLock<Arc<dyn DataDriver>>,
+    /// Whom the driver is to tell of arrivals.
+    watcher: Listener,
     /// Held by whoever opens it; when that failed last, and why.
     failure: AsyncMutex<Option<(Instant, Error)>>,
     closed: AtomicBool,
@@ -32,11 +34,15 @@ pub struct Slot {
     gc_failed: AtomicBool,
 }
 
+/// Whom all drivers tell of arrivals, once there is somebody.
+pub type Listener = Arc<OnceLock<Arc<dyn Watcher>>>;
+
 impl Slot {
-    fn new(pool: Pool) -> Arc<Self> {
+    fn new(pool: Pool, watcher: Listener) -> Arc<Self> {
         Arc::new(Self {
             pool,
             driver: OnceLock::new(),
+            watcher,
             failure: AsyncMutex::default(),
             closed: AtomicBool::new(false),
             gc_failed: AtomicBool::new(false),
@@ -92,13 +98,30 @@ impl Slot {
         match opener.open(&self.pool.uri, &self.pool.options).await {
             Ok(driver) => {
                 tracing::info!(pool.name = %self.name(), "a pool was opened");
-                Ok(Arc::clone(self.driver.get_or_init(|| driver)))
+                let driver = Arc::clone(self.driver.get_or_init(|| driver));
+                self.introduce();
+                Ok(driver)
             }
             Err(error) => {
                 tracing::warn!(pool.name = %self.name(), %error, "a pool cannot be opened");
                 *failure = Some((Instant::now(), error.clone()));
                 Err(error)
             }
+        }
+    }
+
+    /// Lets the driver know whom to tell, as soon as there are both. To be told
+    /// twice does it no harm.
+    pub fn introduce(&self) {
+        if let (Some(driver), Some(watcher)) = (self.driver.get(), self.watcher.get()) {
+            driver.announce_to(Arc::clone(watcher));
+        }
+    }
+
+    /// Lets the driver look at the time, if it is open.
+    pub async fn catch_up(self: Arc<Self>, now: Timestamp) {
+        if let Some(driver) = self.driver.get() {
+            driver.catch_up(now).await;
         }
     }
 
@@ -150,13 +173,21 @@ impl Tried {
 pub struct Slots {
     opener: Arc<dyn PoolOpener>,
     memory: Option<Duration>,
+    watcher: Listener,
     known: Mutex<HashMap<PoolName, (Arc<Slot>, Instant)>>,
 }
 
 impl Slots {
     /// No slots yet; a description is good for `memory`.
     pub fn new(opener: Arc<dyn PoolOpener>, memory: Option<Duration>) -> Self {
-        Self { opener, memory, known: Mutex::default() }
+        Self { opener, memory, watcher: Listener::default(), known: Mutex::default() }
+    }
+
+    /// Lets all drivers tell `watcher` of arrivals, those too that come later.
+    pub fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        if self.watcher.set(watcher).is_ok() {
+            self.open().iter().for_each(|slot| slot.introduce());
+        }
     }
 
     /// The slot of a pool that is described like this now.
@@ -168,7 +199,7 @@ impl Slots {
             *read = Instant::now();
             return Arc::clone(slot);
         }
-        let slot = Slot::new(pool.clone());
+        let slot = Slot::new(pool.clone(), Arc::clone(&self.watcher));
         let before = known.insert(pool.name.clone(), (Arc::clone(&slot), Instant::now()));
         drop(known);
         close_aside(before);
@@ -223,9 +254,9 @@ impl Slots {
             Some(slot) if slot.describes(pool) => (slot, true),
             Some(slot) if slot.pool.uri == pool.uri => {
                 self.drop_slot(&pool.name).await;
-                (Slot::new(pool.clone()), false)
+                (Slot::new(pool.clone(), Arc::clone(&self.watcher)), false)
             }
-            _ => (Slot::new(pool.clone()), false),
+            _ => (Slot::new(pool.clone(), Arc::clone(&self.watcher)), false),
         };
         let tried = Tried { slot, is_known };
         let answer = match tried.slot.driver(&self.opener).await {

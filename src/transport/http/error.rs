@@ -23,6 +23,9 @@ const NOT_FOUND: &str = "Not found";
 /// Title of a refused deletion of a message.
 const UNABLE_TO_DELETE: &str = "Unable to delete";
 
+/// Title of what may work a little later.
+const UNAVAILABLE: &str = "Service temporarily unavailable";
+
 /// An answer that says what went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -174,7 +177,7 @@ impl ApiError {
             CapabilitiesDiffer, ClaimDoesNotExist, Conflict, FlavorDoesNotExist, FlavorNotChanged,
             FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, NotConfirmed,
-            NothingToUpdate, PoolIsNeeded, Storage, SubscriptionDoesNotExist,
+            NothingToUpdate, PoolIsNeeded, Storage, SubscriptionDoesNotExist, TooManyWaiters,
         };
         match error {
             MessageDoesNotExist { .. }
@@ -199,6 +202,7 @@ impl ApiError {
             FlavorNotMade(text) => Self::bad_request("Unable to create", text),
             FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
+            TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
             MessageIsUnreadable(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Internal server error",
@@ -247,7 +251,7 @@ impl ApiError {
             reason: Some(reason.into()),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Service temporarily unavailable",
+                UNAVAILABLE,
                 format!("{failure} Please try again in a few seconds."),
             )
         }

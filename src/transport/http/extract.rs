@@ -10,8 +10,8 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
@@ -44,6 +44,9 @@ pub struct Granted<A: Action> {
     /// The right to do it, and to what.
     pub permit: Permit<A>,
 }
+
+/// Marks a resource that answers `GET` with a stream of events too.
+pub struct EventStream;
 
 /// What a route can be about.
 pub trait FromRoute: Scope + Sized {
@@ -80,7 +83,9 @@ impl Reader {
     fn check(request: &HttpRequest) -> Result<Self, ApiError> {
         check_signature(request)?;
         refuse_form(request.headers())?;
-        check_accept(request.headers())?;
+        if !is_event_stream(request) {
+            check_accept(request.headers())?;
+        }
         Ok(Self)
     }
 }
@@ -212,32 +217,56 @@ fn check_accept(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::not_acceptable(form))
 }
 
-/// Whether a list of media ranges allows `kind/subtype`: the most precise range
-/// that covers it decides, and a quality of zero means no. A list with a range
-/// that is none allows nothing.
+/// Whether a stream of events is asked for where there is one.
+fn is_event_stream(request: &HttpRequest) -> bool {
+    request.method() == Method::GET
+        && request.app_data::<EventStream>().is_some()
+        && wants_events(request.headers())
+}
+
+/// Whether `text/event-stream` is named, and not as something worse than JSON:
+/// a client that takes anything gets JSON.
+pub fn wants_events(headers: &HeaderMap) -> bool {
+    let accept: Vec<_> = headers
+        .get_all(header::ACCEPT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    let accept = accept.join(",").to_ascii_lowercase();
+    let quality = |kind, subtype| best_range(&accept, kind, subtype).filter(|best| best.0 == NAMED);
+    quality("text", "event-stream").is_some_and(|(_, events)| {
+        events > 0.0 && quality("application", "json").is_none_or(|(_, json)| events >= json)
+    })
+}
+
+/// Whether a list of media ranges allows `kind/subtype`: a quality of zero means
+/// no. A list with a range that is none allows nothing.
 fn accepts(accept: &str, kind: &str, subtype: &str) -> bool {
-    let mut best = None;
+    best_range(accept, kind, subtype).is_some_and(|(_, quality)| quality > 0.0)
+}
+
+/// The precision of a range that names the very type.
+const NAMED: u8 = 2;
+
+/// The precision and the quality of the most precise range that covers
+/// `kind/subtype`; `None` if there is none, or one of them is no range.
+fn best_range(accept: &str, kind: &str, subtype: &str) -> Option<(u8, f32)> {
+    let mut best: Option<(u8, f32)> = None;
     for range in accept.split(',').map(str::trim).filter(|range| !range.is_empty()) {
         let mut parts = range.split(';').map(str::trim);
-        let Some((range_kind, range_subtype)) = parts.next().and_then(|kind| kind.split_once('/'))
-        else {
-            return false;
-        };
+        let (range_kind, range_subtype) = parts.next().and_then(|kind| kind.split_once('/'))?;
         let precision = match (range_kind, range_subtype) {
             ("*", "*") => 0,
             (k, "*") if k == kind => 1,
-            (k, s) if k == kind && s == subtype => 2,
+            (k, s) if k == kind && s == subtype => NAMED,
             _ => continue,
         };
         let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
-        let Ok(quality) = quality.map_or(Ok(1.0), |text| text.trim().parse::<f32>()) else {
-            return false;
-        };
+        let quality = quality.map_or(Ok(1.0), |text| text.trim().parse::<f32>()).ok()?;
         if best.is_none_or(|(known, _)| known <= precision) {
-            best = Some((precision, quality > 0.0));
+            best = Some((precision, quality));
         }
     }
-    best.is_some_and(|(_, allowed)| allowed)
+    best
 }
 
 fn client_id(headers: &HeaderMap, limits: Option<&Limits>) -> Result<ClientId, ApiError> {
@@ -263,10 +292,33 @@ fn client_id(headers: &HeaderMap, limits: Option<&Limits>) -> Result<ClientId, A
 
 #[cfg(test)]
 mod tests {
-    use super::accepts;
+    use actix_web::http::header::HeaderValue;
+
+    use super::{HeaderMap, accepts, header, wants_events};
 
     fn json(accept: &str) -> bool {
         accepts(accept, "application", "json")
+    }
+
+    #[test]
+    fn a_stream_is_for_who_names_it() {
+        let wants = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            wants_events(&headers)
+        };
+        for yes in ["text/event-stream", "text/event-stream, */*;q=0.1", "TEXT/Event-Stream"] {
+            assert!(wants(yes), "{yes}");
+        }
+        for no in [
+            "*/*",
+            "text/*",
+            "text/event-stream;q=0",
+            "application/json, text/event-stream;q=0.5",
+            "garbage, text/event-stream",
+        ] {
+            assert!(!wants(no), "{no}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::{Extensions, ServiceRequest};
-use actix_web::rt;
+use actix_web::{HttpRequest, rt};
 
 /// How often a worker looks at its connections.
 const ROUND: Duration = Duration::from_secs(1);
@@ -33,6 +33,22 @@ struct Connection {
     socket: TcpStream,
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
+}
+
+/// A connection, for whoever still works for it when its request is answered.
+pub struct Watched(Rc<Connection>);
+
+impl Watched {
+    /// Says that the connection is worked for, until what is returned is dropped.
+    pub fn working(&self) -> Working {
+        self.0.requests.set(self.0.requests.get() + 1);
+        Working(Rc::clone(&self.0))
+    }
+}
+
+/// The connection of `request`, if it is watched.
+pub fn watched(request: &HttpRequest) -> Option<Watched> {
+    request.conn_data::<Rc<Connection>>().cloned().map(Watched)
 }
 
 /// A request in work; nothing is shut down while it exists.
@@ -67,8 +83,7 @@ pub fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
 /// is dropped.
 pub fn working(request: &ServiceRequest) -> Option<Working> {
     let connection = request.conn_data::<Rc<Connection>>()?;
-    connection.requests.set(connection.requests.get() + 1);
-    Some(Working(Rc::clone(connection)))
+    Some(Watched(Rc::clone(connection)).working())
 }
 
 impl Drop for Working {

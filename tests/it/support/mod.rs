@@ -21,6 +21,7 @@ use nusku::service::Service;
 use nusku::service::policy::PolicyBook;
 use nusku::storage::Storage;
 use nusku::storage::embedded::EmbeddedDriver;
+use nusku::tasks::waits;
 use nusku::transport::auth::Authenticator;
 use nusku::transport::http;
 use serde_json::{Value, json};
@@ -39,7 +40,8 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 pub struct TestApp {
     address: SocketAddr,
     clock: Clock,
-    /// What the test may change, where it built the service itself.
+    /// What the test may look at and change, where it built the service itself.
+    service: Option<Arc<Service>>,
     policy: Option<Arc<PolicyBook>>,
     stop: Option<Box<dyn FnOnce() + Send + Sync>>,
     thread: Option<JoinHandle<()>>,
@@ -95,16 +97,19 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
+        let (data, served, ticks) =
+            (Arc::clone(&storage.data), Arc::clone(&service), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let runtime = tokio::runtime::Handle::current();
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
-                let server =
-                    http::serve(service, authenticator, &settings, listener, None).unwrap();
+                let waits = waits::start(data, served.watcher(), ticks);
+                let server = http::serve(served, authenticator, &settings, listener, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
+                waits.stop().await;
             });
         });
         let handle: ServerHandle = receive.recv().unwrap();
@@ -113,6 +118,7 @@ impl TestApp {
         Self {
             address,
             clock,
+            service: Some(service),
             policy: Some(policy),
             stop: Some(stop),
             thread: Some(thread),
@@ -143,12 +149,32 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
-        Self { address, clock, policy: None, stop: Some(stop), thread: Some(thread), store: None }
+        Self {
+            address,
+            clock,
+            service: None,
+            policy: None,
+            stop: Some(stop),
+            thread: Some(thread),
+            store: None,
+        }
     }
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(seconds);
+    }
+
+    /// Returns when so many requests wait for messages.
+    pub fn await_waiters(&self, count: usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut waiters = self.service.as_ref().unwrap().waiters();
+        runtime.block_on(waiters.wait_for(|&waiters| waiters == count)).unwrap();
+    }
+
+    /// What a stop does first.
+    pub fn stop_waiting(&self) {
+        self.service.as_ref().unwrap().stop_waiting();
     }
 
     /// Has the policy read again, as the server does when its files change.

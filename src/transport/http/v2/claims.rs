@@ -1,5 +1,7 @@
 //! `/v2/queues/{queue}/claims`: create, look at, renew, release.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
@@ -8,7 +10,7 @@ use bytes::Bytes;
 
 use crate::model::QueueKey;
 use crate::service::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
-use crate::service::{Field, Service};
+use crate::service::{ClaimTerms, Field, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::query::Query;
@@ -26,17 +28,20 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(all).service(one);
 }
 
-/// Claims messages; 201 with them, or 204 if there is nothing to claim.
+/// Claims messages; 201 with them, or 204 if there is nothing to claim, after
+/// `wait` seconds if the client says so.
 async fn create(
     service: Data<Service>,
     Granted { permit: queue, .. }: Granted<CreateClaim>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = Query::parse(request.query_string()).integer("limit")?;
+    let query = Query::parse(request.query_string());
+    let (limit, wait) = (query.integer("limit")?, query.integer("wait")?);
     let body = body::read_small(&request, payload).await?.filter(|body| !body.is_empty());
     let (ttl, grace) = body.as_ref().map_or(Ok((Field::Missing, Field::Missing)), terms)?;
-    let claim = service.create_claim(&queue, limit, ttl, grace).await;
+    let (queue, terms) = (Arc::new(queue), ClaimTerms { limit, ttl, grace });
+    let claim = service.claim_or_wait(&queue, terms, wait).await;
     let Some(claim) = claim.during("Claim could not be created.")? else {
         return Ok(HttpResponse::NoContent().finish());
     };

@@ -5,7 +5,7 @@ use actix_web::http::header;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::posted;
+use super::{events, posted};
 use crate::model::{MessageId, QueueKey, QueueName};
 use crate::service::access::Permit;
 use crate::service::access::actions::{
@@ -13,13 +13,14 @@ use crate::service::access::actions::{
 };
 use crate::service::{MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
-use crate::transport::http::extract::{Granted, Known, segment};
+use crate::transport::http::extract::{EventStream, Granted, Known, segment};
 use crate::transport::http::query::{Link, Query};
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the messages of a queue and each single one.
 pub fn routes(config: &mut ServiceConfig) {
     let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/messages", "DELETE, GET, POST")
+        .app_data(EventStream)
         .route(web::post().to(post))
         .route(web::get().to(list))
         .route(web::delete().to(delete_many));
@@ -76,13 +77,16 @@ fn location(queue: &QueueName, ids: &[MessageId]) -> bytes::Bytes {
     out.into()
 }
 
-/// A page of messages, or those named by `ids`.
+/// A page of messages, or those named by `ids`, or all that come as a stream.
 async fn list(
     service: Data<Service>,
     Granted { client, permit: queue }: Granted<ListMessages>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());
+    if events::are_asked_for(&request) {
+        return events::stream(&service, queue, client, &request, &query).await;
+    }
     if let Some(ids) = query.list("ids") {
         return get_many(&service, &queue, &ids).await;
     }
@@ -96,7 +100,7 @@ async fn list(
         include_claimed: include_claimed.unwrap_or(false),
         include_delayed: include_delayed.unwrap_or(false),
     };
-    let page = service.list_messages(&queue, &client, listing).await;
+    let page = service.list_or_wait(&queue, &client, listing, query.integer("wait")?).await;
     let page = page.during("Messages could not be listed.")?;
     let next = page.last.map(|last| {
         let marker = last.to_string();

@@ -1,6 +1,7 @@
 //! `/v2`: a file per resource.
 
 mod claims;
+mod events;
 mod flavors;
 mod health;
 mod home;
