@@ -23,5 +23,5 @@ pub use pool::{Capability, Flavor, FlavorName, Placement, Pool, PoolName};
 pub use queue::{
     Metadata, MetadataFilter, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord,
 };
-pub use subscription::{NewSubscription, Subscription, SubscriptionChange};
+pub use subscription::{NewSubscription, Subscription, SubscriptionChange, WorkerId};
 pub use time::Timestamp;

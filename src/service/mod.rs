@@ -18,6 +18,7 @@ mod hex;
 pub mod iso8601;
 mod messages;
 mod metadata;
+pub mod notification;
 mod placement;
 pub mod policy;
 mod pools;
@@ -35,6 +36,7 @@ mod waiting;
 
 use std::sync::Arc;
 
+use self::notification::{DueQueues, Ears};
 use self::placement::Placements;
 use self::policy::PolicyBook;
 use self::waiting::Waiting;
@@ -63,6 +65,7 @@ pub struct Service {
     enable_checksum: bool,
     signing_key: Option<String>,
     waiting: Waiting,
+    due_queues: Arc<DueQueues>,
     keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
@@ -75,7 +78,9 @@ impl Service {
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         let waiting = Waiting::new(&settings.waiting);
-        storage.data.announce_to(waiting.watcher());
+        let due_queues = Arc::new(DueQueues::default());
+        let ears = Ears { waiting: waiting.watcher(), due: Arc::clone(&due_queues) };
+        storage.data.announce_to(Arc::new(ears));
         Self {
             storage,
             clock,
@@ -83,6 +88,7 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
+            due_queues,
             keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),

@@ -28,6 +28,11 @@ pub trait Watcher: Send + Sync {
     /// Something came to a queue, watched or not. Never blocks for long.
     fn arrived(&self, queue: &QueueKey, arrival: Arrival);
 
+    /// Something became due to subscribers of a queue: there is something to take
+    /// from [`crate::storage::DeliveryController`]. Told after the change can be seen,
+    /// watched or not. Never blocks.
+    fn due(&self, queue: &QueueKey);
+
     /// Up to `most` watched queues, ascending, those behind `after`.
     fn watched(&self, after: Option<&QueueKey>, most: usize) -> Vec<QueueKey>;
 

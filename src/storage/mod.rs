@@ -26,6 +26,7 @@
 
 pub mod arrivals;
 pub mod control;
+mod deliveries;
 pub mod discard;
 pub mod embedded;
 pub mod error;
@@ -40,6 +41,9 @@ use async_trait::async_trait;
 
 pub use arrivals::{Arrival, Watcher};
 pub use control::{CatalogueController, FlavorController, PoolController};
+pub use deliveries::{
+    Delivery, DeliveryController, DueMessage, Failure, NoDeliveries, Progress, TakeOrder,
+};
 pub use error::{Error, Result};
 pub use subscriptions::{Subscribed, SubscriptionController};
 
@@ -57,6 +61,10 @@ pub trait DataDriver: Send + Sync {
     fn claims(&self) -> &dyn ClaimController;
     /// Subscriptions: they are where the messages are.
     fn subscriptions(&self) -> &dyn SubscriptionController;
+    /// What subscribers are still to be told of.
+    fn deliveries(&self) -> &dyn DeliveryController {
+        &NoDeliveries
+    }
     /// Whether the store answers; fails only with [`Error::Unavailable`].
     async fn ping(&self) -> Result<()>;
     /// Collects one bounded slice of what expired or was deleted with its

@@ -99,7 +99,7 @@ impl Placements {
         );
     }
 
-    async fn driver(&self, pool: &PoolName) -> Result<Option<Arc<dyn DataDriver>>> {
+    pub(super) async fn driver(&self, pool: &PoolName) -> Result<Option<Arc<dyn DataDriver>>> {
         match self.control.pools().get(pool).await? {
             Some(pool) => Ok(Some(self.router.driver(&pool).await?)),
             None => Ok(None),

@@ -43,6 +43,7 @@ impl Reader<'_> {
             subscriber,
             ttl: ttl.unwrap_or(self.limits.default_subscription_ttl.into()),
             options: options.unwrap_or_default(),
+            bound_to: None,
         })
     }
 

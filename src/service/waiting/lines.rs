@@ -151,6 +151,9 @@ impl Watcher for Lines {
         }
     }
 
+    /// Those who wait for messages wait for nothing that is due.
+    fn due(&self, _: &QueueKey) {}
+
     fn watched(&self, after: Option<&QueueKey>, most: usize) -> Vec<QueueKey> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let inside = self.inside();

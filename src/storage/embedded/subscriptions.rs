@@ -29,6 +29,7 @@ fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
         created,
         options,
         confirmed: row.get(5)?,
+        bound_to: None,
     })
 }
 

@@ -142,6 +142,8 @@ mod tests {
         fn arrived(&self, queue: &QueueKey, arrival: Arrival) {
             self.told.lock().unwrap().push((queue.clone(), arrival));
         }
+        fn due(&self, _: &QueueKey) {}
+
         fn watched(&self, after: Option<&QueueKey>, most: usize) -> Vec<QueueKey> {
             let behind = |queue: &&QueueKey| after.is_none_or(|after| *queue > after);
             self.queues.iter().filter(behind).take(most).cloned().collect()

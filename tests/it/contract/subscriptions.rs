@@ -15,7 +15,12 @@ use super::{Store, key, key_of};
 const ALL: u32 = 1000;
 
 fn new(subscriber: &str) -> NewSubscription {
-    NewSubscription { subscriber: subscriber.to_owned(), ttl: 100, options: Map::new() }
+    NewSubscription {
+        subscriber: subscriber.to_owned(),
+        ttl: 100,
+        options: Map::new(),
+        bound_to: None,
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -66,6 +71,7 @@ pub async fn a_subscription_comes_back_as_it_was_made(mut store: Store) {
         subscriber: "HTTP://Hooks.example.net/in?a=é".to_owned(),
         ttl: 200_000_000_000,
         options: options.clone(),
+        bound_to: None,
     };
     let made = store.subscriptions().create(&queue, wish.clone(), store.now).await.unwrap();
     let Subscribed::New(id) = made else { panic!("{made:?}") };
@@ -76,6 +82,7 @@ pub async fn a_subscription_comes_back_as_it_was_made(mut store: Store) {
         created: store.now,
         options,
         confirmed: false,
+        bound_to: None,
     };
     store.pass(5);
     assert_eq!(get(&store, &queue, id).await, Some(expected.clone()));

@@ -97,7 +97,8 @@ fn who_finds_no_place_to_wait_is_told_to_come_back() {
         let refused = app.post(&format!("{CLAIMS}?wait=1"), json!({})).refused(503, title, project);
         assert_eq!(refused.header("retry-after"), Some("5"));
         let others = || app.get(&format!("{MESSAGES}?wait=20")).header("X-Project-ID", "other");
-        scope.spawn(|| others().expect(200));
+        let reading = others();
+        scope.spawn(move || reading.expect(200));
         app.await_waiters(2);
         let server = "The server has the most waiting requests that it takes, which is 2.";
         others().header("X-Project-ID", "third").refused(503, title, server);

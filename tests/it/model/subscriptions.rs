@@ -52,9 +52,9 @@ impl SubscriptionController for ModelDriver {
             return Ok(Subscribed::Existing(kept.subscription.clone()));
         }
         let id = SubscriptionId::from_bytes(super::next_id(now));
-        let NewSubscription { subscriber, ttl, options } = new;
+        let NewSubscription { subscriber, ttl, options, bound_to } = new;
         let subscription =
-            Subscription { id, subscriber, ttl, created: now, options, confirmed: false };
+            Subscription { id, subscriber, ttl, created: now, options, confirmed: false, bound_to };
         let kept = Kept { queue: queue.clone(), subscription, expires: now.later(ttl) };
         state.subscriptions.push(kept);
         Ok(Subscribed::New(id))

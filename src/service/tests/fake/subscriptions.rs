@@ -22,6 +22,7 @@ pub(in crate::service) fn subscription(number: u64) -> Subscription {
         created: NOW,
         options: serde_json::Map::new(),
         confirmed: false,
+        bound_to: None,
     }
 }
 

@@ -62,6 +62,7 @@ pub fn decode(record: &RawDocument) -> std::result::Result<Subscription, Foreign
             Some(Value { kind: kind::BOOLEAN, bytes }) => bytes != [0],
             Some(_) => return Err(foreign("c")),
         },
+        bound_to: None,
     })
 }
 
@@ -102,6 +103,7 @@ mod tests {
             subscriber: "https://hooks.example.net/in".into(),
             ttl: 7200,
             options,
+            bound_to: None,
         };
         encode(
             ObjectId::from_bytes([0x65, 0xf0, 0xc0, 0xde, 0, 0, 0, 0, 0, 0, 0, 1]),
