@@ -14,6 +14,12 @@ pub enum SubscriberType {
     Https,
     /// A mailbox.
     Mailto,
+    /// A webhook that gets a token with which it can act for the subscriber.
+    #[serde(rename = "trust+http")]
+    TrustHttp,
+    /// The same behind TLS.
+    #[serde(rename = "trust+https")]
+    TrustHttps,
 }
 
 impl SubscriberType {
@@ -24,6 +30,8 @@ impl SubscriberType {
             Self::Http => "http",
             Self::Https => "https",
             Self::Mailto => "mailto",
+            Self::TrustHttp => "trust+http",
+            Self::TrustHttps => "trust+https",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::service::{Error, Result};
 use crate::storage;
 
 const WRONG_TYPE: &str = "The subscriber type of subscription must be supported in the list \
-    ['http', 'https', 'mailto'].";
+    ['http', 'https', 'mailto', 'trust+http', 'trust+https'].";
 const TOO_SHORT: &str = "The TTL for a subscription must be at least 60 seconds long.";
 const TOO_LONG: &str = "The TTL seconds for a subscription plus current time must be less than \
     9999-12-31 23:59:59.999999.";
