@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A kind of subscriber, by the scheme of its URI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriberType {
     /// A webhook.
@@ -23,6 +23,17 @@ pub enum SubscriberType {
 }
 
 impl SubscriberType {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::Http, Self::Https, Self::Mailto, Self::TrustHttp, Self::TrustHttps];
+
+    /// The kind that a URI is of, by its scheme in capitals or not.
+    #[must_use]
+    pub fn of(uri: &str) -> Option<Self> {
+        let (scheme, _) = uri.split_once(':')?;
+        Self::ALL.into_iter().find(|kind| kind.scheme().eq_ignore_ascii_case(scheme))
+    }
+
     /// The scheme, in lower case.
     #[must_use]
     pub const fn scheme(self) -> &'static str {

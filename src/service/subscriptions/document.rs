@@ -67,8 +67,7 @@ impl Reader<'_> {
     fn subscriber(self, value: &Value) -> Result<String> {
         let Some(uri) = value.as_str() else { return invalid("Subscriber must be a string.") };
         let types = &self.limits.subscriber_types;
-        let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !scheme.is_some_and(|scheme| types.iter().any(|it| it.scheme() == scheme)) {
+        if !SubscriberType::of(uri).is_some_and(|kind| types.contains(&kind)) {
             let types = python::list(types.iter().copied().map(SubscriberType::scheme));
             return invalid(format!(
                 "The subscriber type of subscription must be supported in the list {types}."
