@@ -231,6 +231,7 @@ impl Service {
         }
         if targets.subscriptions {
             self.storage.data.subscriptions().purge(queue).await?;
+            self.notifications.subscriptions_changed();
         }
         Ok(())
     }
