@@ -1,5 +1,7 @@
 //! Subscriptions, in the fewest words.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use nusku::model::{
     NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
@@ -13,6 +15,13 @@ pub struct Kept {
     queue: QueueKey,
     subscription: Subscription,
     expires: Timestamp,
+}
+
+/// Ids that sort as they were made: pages go by them.
+fn next_id(now: Timestamp) -> SubscriptionId {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let seconds = u32::try_from(now.seconds()).unwrap();
+    SubscriptionId::from_parts(seconds, MADE.fetch_add(1, Ordering::SeqCst))
 }
 
 impl State {
@@ -51,7 +60,7 @@ impl SubscriptionController for ModelDriver {
         if let Some(kept) = state.subscribed(queue, now).find(of_subscriber) {
             return Ok(Subscribed::Existing(kept.subscription.clone()));
         }
-        let id = SubscriptionId::from_bytes(super::next_id(now));
+        let id = next_id(now);
         let NewSubscription { subscriber, ttl, options, bound_to } = new;
         let subscription =
             Subscription { id, subscriber, ttl, created: now, options, confirmed: false, bound_to };
