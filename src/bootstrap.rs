@@ -15,9 +15,11 @@ use actix_web::dev::ServerHandle;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::channels;
 use crate::clock::Clock;
 use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::notification::Dispatcher;
 use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
@@ -65,6 +67,9 @@ pub enum StartError {
     /// Nobody could tell who is calling.
     #[error(transparent)]
     Auth(#[from] auth::SetupError),
+    /// Subscribers cannot be reached.
+    #[error(transparent)]
+    Channels(#[from] channels::SetupError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -86,6 +91,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     service: Arc<Service>,
+    dispatcher: Dispatcher,
     gc: Task,
     waits: Task,
     watches: Vec<Task>,
@@ -110,10 +116,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
     let tls_files = Files::look(settings.http.tls.files());
     let certificate = Certificate::load(&settings.http.tls)?;
+    let channels = Arc::new(channels::open(settings, clock.clone())?);
     let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
-    let mut service = service.with_policy(Arc::clone(&policy));
+    let mut service = service.with_policy(Arc::clone(&policy)).with_channels(channels);
     if let Some(router) = router {
         service = service.with_pools(router);
     }
@@ -139,6 +146,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
+        dispatcher: Dispatcher::start(&service),
         service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
         watches,
@@ -161,11 +169,13 @@ impl Running {
         (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
     }
 
-    /// Answers those who wait, stops accepting, answers what is in flight (for `http.shutdown_timeout`
-    /// at most), ends the tasks and closes the store.
+    /// Answers those who wait, stops accepting, answers what is in flight (for
+    /// `http.shutdown_timeout` at most), lets attempts to tell subscribers end (for some
+    /// seconds), ends the tasks and closes the store.
     pub async fn stop(self) {
         self.service.stop_waiting();
         self.http.stop(true).await;
+        self.dispatcher.stop().await;
         self.gc.stop().await;
         self.waits.stop().await;
         for watch in self.watches {

@@ -12,7 +12,10 @@ mod confirmation;
 mod dispatcher;
 mod document;
 mod due_queues;
+pub mod signature;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 pub use channels::Channels;
 pub use dispatcher::Dispatcher;
