@@ -54,10 +54,9 @@ async fn newest_due(store: &Store, queue: &QueueKey) -> OpResult<Option<i64>> {
 async fn queues(store: &Store, after: Option<&QueueKey>) -> OpResult<Vec<QueueKey>> {
     let mut queues = Vec::new();
     for partition in &store.partitions {
-        let names = [doc! { "$sort": { "p_q": 1, "k": 1 } }, doc! { "$group": { "_id": "$p_q" } }];
         let mut cursor = partition
             .due
-            .aggregate(names)
+            .aggregate([doc! { "$group": { "_id": "$p_q" } }])
             .hint(index("nusku_queue"))
             .with_type::<RawDocumentBuf>()
             .await?;
