@@ -1,6 +1,6 @@
 //! Zaqar's own options.
 
-use super::Kind::{Boolean, Integer, Number, Text};
+use super::Kind::{Boolean, Integer, List, Number, Text};
 use super::{Row, blocking, combined, copy, lost, needless};
 
 pub(super) const SUBSCRIPTIONS: &str = "nusku has no subscriptions yet";
@@ -16,7 +16,6 @@ const WEBSOCKET: &str = "nusku has no WebSocket front end yet";
 const ONE_CONNECTION: &str = "one connection serves both stores; what counts is said for the \
     message store";
 const OTHER_STORES: &str = "nusku keeps messages in MongoDB or in a store of its own";
-const NOTIFIER: &str = "nusku has no notifications yet, and takes no plug-ins";
 const PIPELINES: &str = "nusku takes no plug-ins";
 
 /// The options of each section.
@@ -70,10 +69,15 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
             copy("default_message_delay", "0", "transport.default_message_delay", Integer),
             copy("default_claim_ttl", "300", "transport.default_claim_ttl", Integer),
             copy("default_claim_grace", "60", "transport.default_claim_grace", Integer),
-            lost("default_subscription_ttl", "3600", SUBSCRIPTIONS),
+            copy("default_subscription_ttl", "3600", "transport.default_subscription_ttl", Integer),
             copy("max_queues_per_page", "20", "transport.max_queues_per_page", Integer),
             copy("max_messages_per_page", "20", "transport.max_messages_per_page", Integer),
-            lost("max_subscriptions_per_page", "20", SUBSCRIPTIONS),
+            copy(
+                "max_subscriptions_per_page",
+                "20",
+                "transport.max_subscriptions_per_page",
+                Integer,
+            ),
             copy(
                 "max_messages_per_claim_or_pop",
                 "20",
@@ -86,7 +90,12 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
             copy("max_message_delay", "900", "transport.max_message_delay", Integer),
             copy("max_claim_ttl", "43200", "transport.max_claim_ttl", Integer),
             copy("max_claim_grace", "43200", "transport.max_claim_grace", Integer),
-            lost("subscriber_types", "http,https,mailto,trust+http,trust+https", SUBSCRIPTIONS),
+            copy(
+                "subscriber_types",
+                "http,https,mailto,trust+http,trust+https",
+                "transport.subscriber_types",
+                List,
+            ),
             copy("max_flavors_per_page", "20", "transport.max_flavors_per_page", Integer),
             copy("max_pools_per_page", "20", "transport.max_pools_per_page", Integer),
             copy("client_id_uuid_safe", "strict", "transport.client_id_uuid_safe", Text),
@@ -191,7 +200,7 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "storage",
         &[
-            lost("message_pipeline", "", NOTIFIER),
+            combined("message_pipeline", "", "notification.enabled"),
             lost("queue_pipeline", "", PIPELINES),
             lost("claim_pipeline", "", PIPELINES),
             lost("subscription_pipeline", "", PIPELINES),
@@ -207,8 +216,8 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
             lost("smtp_user_name", "", SUBSCRIPTIONS),
             lost("smtp_user_password", "", SUBSCRIPTIONS),
             lost("smtp_command", "/usr/sbin/sendmail -t -oi", SUBSCRIPTIONS),
-            lost("max_notifier_workers", "10", SUBSCRIPTIONS),
-            lost("require_confirmation", "false", SUBSCRIPTIONS),
+            copy("max_notifier_workers", "10", "notification.max_notifier_workers", Integer),
+            copy("require_confirmation", "false", "notification.require_confirmation", Boolean),
             lost("external_confirmation_url", "", SUBSCRIPTIONS),
             lost("subscription_confirmation_email_template", "", SUBSCRIPTIONS),
             lost("unsubscribe_confirmation_email_template", "", SUBSCRIPTIONS),
