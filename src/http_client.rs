@@ -35,6 +35,8 @@ pub enum Trust<'a> {
     WebRoots,
     /// Those signed by somebody in this PEM file.
     File(&'a Path),
+    /// The first one in this PEM file, whatever name it is for.
+    Certificate(&'a Path),
     /// Everybody's: encrypted, but to nobody knows whom.
     Anybody,
 }
@@ -117,23 +119,34 @@ impl Failure {
     }
 }
 
-fn tls(trust: Trust<'_>) -> Result<ClientConfig, ClientError> {
+/// How connections to whom one trusts are encrypted.
+///
+/// # Errors
+///
+/// [`ClientError`], most likely about the file of certificates.
+pub fn tls(trust: Trust<'_>) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let roots = match trust {
-        Trust::Anybody => {
-            let verifier = Arc::new(NoVerifier(provider));
-            return Ok(builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth());
+    let unreadable = |path: &Path, reason| ClientError::Certificates { path: path.into(), reason };
+    let only = match trust {
+        Trust::WebRoots => {
+            let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+            let roots: RootCertStore = roots.collect();
+            return Ok(builder.with_root_certificates(roots).with_no_client_auth());
         }
-        Trust::WebRoots => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-        Trust::File(path) => read_roots(path)
-            .map_err(|reason| ClientError::Certificates { path: path.to_owned(), reason })?,
+        Trust::File(path) => {
+            let roots = read_roots(path).map_err(|reason| unreadable(path, reason))?;
+            return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+        }
+        Trust::Anybody => None,
+        Trust::Certificate(path) => {
+            let only = CertificateDer::from_pem_file(path);
+            Some(only.map_err(|error| unreadable(path, error.to_string()))?)
+        }
     };
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let verifier = Arc::new(NoNames { provider, only });
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, String> {
@@ -146,20 +159,29 @@ fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err("there is none".to_owned()) } else { Ok(roots) }
 }
 
-/// Takes every certificate, as long as the server has its key.
+/// Takes one certificate, or every one, as long as the server has its key; asks
+/// for no name and no signature.
 #[derive(Debug)]
-struct NoVerifier(Arc<CryptoProvider>);
+struct NoNames {
+    provider: Arc<CryptoProvider>,
+    only: Option<CertificateDer<'static>>,
+}
 
-impl ServerCertVerifier for NoVerifier {
+impl ServerCertVerifier for NoNames {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        shown: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.only {
+            Some(only) if only != shown => {
+                Err(rustls::Error::General("the server shows another certificate".to_owned()))
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -168,7 +190,7 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -178,11 +200,11 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -47,6 +47,6 @@ fn key_of(conn: &Connection, queue: i64) -> rusqlite::Result<Option<QueueKey>> {
         .query_row([queue], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
         .optional()?;
     Ok(found.and_then(|(project, name)| {
-        Some(QueueKey { project: ProjectId::new(&project), name: QueueName::parse(&name)? })
+        Some(QueueKey { project: ProjectId::new(&project), name: QueueName::from_stored(&name)? })
     }))
 }

@@ -2,8 +2,6 @@
 //! Zaqar's own drivers, one after the other. A crash between them leaves a gap
 //! in the markers, or a part of a batch.
 
-use mongodb::bson::doc;
-
 use super::counter;
 use super::document;
 use super::error::OpResult;
@@ -34,7 +32,7 @@ async fn counter_first(
     partition: &Partition,
     batch: &Batch,
 ) -> OpResult<Option<Vec<MessageId>>> {
-    let first = counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
+    let first = counter::take(store, &batch.queue, batch.count, batch.now(), None).await?;
     let Some(first) = first else { return Ok(None) };
     let documents = batch.documents(first);
     insert(partition, None, &documents).await?;
@@ -48,11 +46,12 @@ async fn messages_first(
     partition: &Partition,
     batch: &Batch,
 ) -> OpResult<Option<Vec<MessageId>>> {
-    let record = store.queues.find_one(doc! { "p_q": &batch.p_q }).await?;
+    let records = store.records(&batch.queue);
+    let record = records.documents.find_one(records.query(&batch.queue)).await?;
     let Some(first) = record.as_deref().and_then(counter::value) else { return Ok(None) };
     let documents = batch.documents(first);
     insert(partition, None, &documents).await?;
-    counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
+    counter::take(store, &batch.queue, batch.count, batch.now(), None).await?;
     Ok(Some(ids_of(&documents)))
 }
 
