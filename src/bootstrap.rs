@@ -15,6 +15,7 @@ use actix_web::dev::ServerHandle;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::channels;
 use crate::clock::Clock;
 use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
@@ -65,6 +66,9 @@ pub enum StartError {
     /// Nobody could tell who is calling.
     #[error(transparent)]
     Auth(#[from] auth::SetupError),
+    /// Subscribers cannot be reached.
+    #[error(transparent)]
+    Channels(#[from] channels::SetupError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -110,10 +114,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
     let tls_files = Files::look(settings.http.tls.files());
     let certificate = Certificate::load(&settings.http.tls)?;
+    let channels = Arc::new(channels::open(settings, clock.clone())?);
     let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
-    let mut service = service.with_policy(Arc::clone(&policy));
+    let mut service = service.with_policy(Arc::clone(&policy)).with_channels(channels);
     if let Some(router) = router {
         service = service.with_pools(router);
     }

@@ -10,6 +10,7 @@ mod json;
 mod message;
 mod pool;
 mod queue;
+mod secret;
 mod subscription;
 mod time;
 
@@ -24,5 +25,6 @@ pub use queue::{
     Metadata, MetadataFilter, Namespace, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueKind,
     QueueName, QueueRecord,
 };
+pub use secret::Secret;
 pub use subscription::{NewSubscription, Subscription, SubscriptionChange, WorkerId};
 pub use time::Timestamp;

@@ -75,6 +75,10 @@ pub enum Error {
     /// No more requests may wait; the text names the limit.
     #[error("{0}")]
     TooManyWaiters(String),
+    /// Somebody whose help is needed does not give it now; the reason is for the
+    /// log, not for clients.
+    #[error("{0}")]
+    Unavailable(String),
     /// The message is encrypted, and its key is not there or does not fit. To
     /// try again is of no use before an operator has looked into it.
     #[error("Message {0} is encrypted, and this server cannot decrypt it.")]

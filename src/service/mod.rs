@@ -36,7 +36,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use self::notification::{DueQueues, Ears};
+use self::notification::{Channels, DueQueues, Ears};
 use self::placement::Placements;
 use self::policy::PolicyBook;
 use self::waiting::Waiting;
@@ -55,6 +55,7 @@ pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage, ShownStats};
 pub use share::{ShareRequest, SignedUrl};
+pub use subscriptions::Caller;
 pub use waiting::{ClaimTerms, Followed, Follower};
 
 /// Everything a front end may ask for.
@@ -66,6 +67,7 @@ pub struct Service {
     signing_key: Option<String>,
     waiting: Waiting,
     due_queues: Arc<DueQueues>,
+    channels: Arc<Channels>,
     keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
@@ -89,6 +91,7 @@ impl Service {
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
             due_queues,
+            channels: Arc::default(),
             keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),
@@ -99,6 +102,12 @@ impl Service {
     #[must_use]
     pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same, reaching subscribers by these channels; without, by none.
+    #[must_use]
+    pub fn with_channels(self, channels: Arc<Channels>) -> Self {
+        Self { channels, ..self }
     }
 
     /// The same, with messages in the pools of `router`, which must be the data

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Limits, SubscriberType};
 use crate::model::{NewSubscription, SubscriptionChange, Timestamp};
+use crate::service::notification::signature::SigningKey;
 use crate::service::python::{self, integer, is_falsy};
 use crate::service::{Error, Result, retry_policy};
 
@@ -67,8 +68,7 @@ impl Reader<'_> {
     fn subscriber(self, value: &Value) -> Result<String> {
         let Some(uri) = value.as_str() else { return invalid("Subscriber must be a string.") };
         let types = &self.limits.subscriber_types;
-        let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !scheme.is_some_and(|scheme| types.iter().any(|it| it.scheme() == scheme)) {
+        if !SubscriberType::of(uri).is_some_and(|kind| types.contains(&kind)) {
             let types = python::list(types.iter().copied().map(SubscriberType::scheme));
             return invalid(format!(
                 "The subscriber type of subscription must be supported in the list {types}."
@@ -118,5 +118,6 @@ fn options(value: &Value) -> Result<Map<String, Value>> {
     let Value::Object(options) = value else { return invalid("Options must be a dict.") };
     let policy = options.get("_retry_policy").unwrap_or(&Value::Null);
     retry_policy::validate(policy).map_err(Error::InvalidRequest)?;
+    SigningKey::of(options).map_err(|rule| Error::InvalidRequest(rule.to_owned()))?;
     Ok(options.clone())
 }

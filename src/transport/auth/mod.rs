@@ -102,6 +102,12 @@ impl Authenticator {
         }
     }
 
+    /// Whether others take the callers' tokens too: with one of them, the server can
+    /// ask them for something in the caller's name.
+    pub fn vouches_elsewhere(&self) -> bool {
+        matches!(self.strategy, Strategy::Keystone(_))
+    }
+
     /// What tells a caller how to authenticate: a `WWW-Authenticate` of HTTP.
     pub fn challenge(&self) -> &str {
         &self.challenge

@@ -178,6 +178,7 @@ impl ApiError {
             FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, NotConfirmed,
             NothingToUpdate, PoolIsNeeded, Storage, SubscriptionDoesNotExist, TooManyWaiters,
+            Unavailable,
         };
         match error {
             MessageDoesNotExist { .. }
@@ -203,6 +204,7 @@ impl ApiError {
             FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
             TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
+            Unavailable(reason) => Self::unavailable(failure, &reason),
             MessageIsUnreadable(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Internal server error",

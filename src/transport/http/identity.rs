@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::ApiError;
-use crate::model::{Identity, ProjectId, ServiceIdentity};
+use crate::model::{Identity, ProjectId, Secret, ServiceIdentity};
 
 /// Shows that the request lies within a pre-signed URL. One that has it, with
 /// whatever value, is not authenticated: the signature speaks for it or nothing
@@ -36,6 +36,11 @@ pub fn identity(request: &HttpRequest) -> Arc<Identity> {
 /// What the authentication found out, if there was one.
 fn authenticated(request: &HttpRequest) -> Option<Arc<Identity>> {
     request.extensions().get::<Arc<Identity>>().cloned()
+}
+
+/// The caller's token, if the server can show it to others in the caller's name.
+pub fn token(request: &HttpRequest) -> Option<Secret> {
+    request.extensions().get::<Secret>().cloned()
 }
 
 /// The project that the caller acts for.

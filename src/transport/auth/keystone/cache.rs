@@ -9,9 +9,9 @@ use std::time::Duration;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::token::Token;
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
+use crate::keystone::token::Token;
 use crate::model::{Identity, Timestamp};
 
 /// A token that was asked about, and how.
