@@ -10,6 +10,7 @@ mod encryption;
 mod http;
 pub mod import;
 mod load;
+mod notification;
 mod policy;
 mod pooling;
 mod redact;
@@ -27,6 +28,7 @@ pub use cors::CorsSettings;
 pub use encryption::EncryptionSettings;
 pub use http::{ForwardedHeader, HttpSettings, TlsSettings};
 pub use load::{ConfigError, Flag, Sources};
+pub use notification::NotificationSettings;
 pub use policy::PolicySettings;
 pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Requests that wait for messages, and streams.
     pub waiting: WaitingSettings,
+    /// Telling subscribers.
+    pub notification: NotificationSettings,
     /// Spreading queues over several stores.
     pub pooling: PoolingSettings,
     /// Garbage collection.

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http, policy,
-    pooling, shown_uri, waiting, websocket,
+    EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http,
+    notification, policy, pooling, shown_uri, waiting, websocket,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -46,6 +46,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     check_embedded(&settings.storage.embedded)?;
     check_mongodb(&settings.storage.mongodb)?;
     waiting::check(&settings.waiting)?;
+    notification::check(&settings.notification)?;
     pooling::check(&settings.pooling)?;
     within("gc.interval", settings.gc.interval, 1..=86_400)?;
     check_log_level(&settings.log.level)

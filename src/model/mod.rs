@@ -10,6 +10,7 @@ mod json;
 mod message;
 mod pool;
 mod queue;
+mod secret;
 mod subscription;
 mod time;
 
@@ -23,5 +24,6 @@ pub use pool::{Capability, Flavor, FlavorName, Placement, Pool, PoolName};
 pub use queue::{
     Metadata, MetadataFilter, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord,
 };
+pub use secret::Secret;
 pub use subscription::{NewSubscription, Subscription, SubscriptionChange, WorkerId};
 pub use time::Timestamp;

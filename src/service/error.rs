@@ -3,6 +3,10 @@
 use crate::model::{FlavorName, MessageId, QueueKey};
 use crate::storage;
 
+/// What is said of a queue that cannot be.
+pub const MALFORMED_QUEUE: &str =
+    "The format of the submitted queue name or project id is not valid.";
+
 /// Why the service refused or failed. Front ends answer by variant; the texts
 /// are for the client, word for word, except where [`storage::Error`] says
 /// that they are not.
@@ -75,6 +79,10 @@ pub enum Error {
     /// No more requests may wait; the text names the limit.
     #[error("{0}")]
     TooManyWaiters(String),
+    /// Somebody whose help is needed does not give it now; the reason is for the
+    /// log, not for clients.
+    #[error("{0}")]
+    Unavailable(String),
     /// The message is encrypted, and its key is not there or does not fit. To
     /// try again is of no use before an operator has looked into it.
     #[error("Message {0} is encrypted, and this server cannot decrypt it.")]

@@ -1,5 +1,7 @@
 //! Queues: create, read, change, list, delete, count, purge.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::access::Permit;
@@ -36,6 +38,8 @@ pub struct QueueListing {
     pub limit: Option<i64>,
     /// Also return metadata.
     pub detailed: bool,
+    /// Return it as it is stored, without the defaults of reserved keys.
+    pub as_stored: bool,
     /// Only names that contain this.
     pub name: Option<String>,
     /// Also count all queues of the project.
@@ -47,7 +51,7 @@ pub struct QueueListing {
 /// A page of queues.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueuePage {
-    /// Names, and the shown metadata (defaults included) if asked for.
+    /// Names, and the metadata if asked for.
     pub queues: Vec<(QueueName, Option<Map<String, Value>>)>,
     /// All queues of the project, if asked for.
     pub count: Option<u64>,
@@ -101,6 +105,14 @@ impl Service {
     pub async fn queue_metadata(&self, queue: &Permit<GetQueue>) -> Result<Map<String, Value>> {
         let stored = self.storage.control.queues().metadata(queue).await?;
         Ok(metadata::shown(stored.as_deref(), &self.limits))
+    }
+
+    /// The metadata as it is stored; `None` if there is no such queue.
+    pub async fn stored_metadata(
+        &self,
+        queue: &Permit<GetQueue>,
+    ) -> Result<Option<Arc<Metadata>>> {
+        Ok(self.storage.control.queues().metadata(queue).await?)
     }
 
     /// Applies `changes` in order, all or none; returns the metadata as shown.
@@ -209,8 +221,11 @@ impl Service {
         let records = queues.list(project, &filter).await?;
         let count = if listing.with_count { Some(queues.count(project).await?) } else { None };
         let page = records.into_iter().map(|QueueRecord { name, metadata }| {
-            let shown = listing.detailed.then(|| metadata::shown(Some(&metadata), &self.limits));
-            (name, shown)
+            let entries = || match listing.as_stored {
+                true => metadata.entries().clone(),
+                false => metadata::shown(Some(&metadata), &self.limits),
+            };
+            (name, listing.detailed.then(entries))
         });
         Ok(QueuePage { queues: page.collect(), count })
     }
@@ -218,6 +233,17 @@ impl Service {
     /// Counts the messages of a queue; a missing queue has none.
     pub async fn queue_stats(&self, queue: &Permit<GetQueueStats>) -> Result<Stats> {
         Ok(self.storage.data.messages().stats(queue, self.now()).await?)
+    }
+
+    /// The same; `None` if there is no such queue.
+    pub async fn stats_of_known_queue(
+        &self,
+        queue: &Permit<GetQueueStats>,
+    ) -> Result<Option<Stats>> {
+        match self.storage.control.queues().metadata(queue).await? {
+            Some(_) => self.queue_stats(queue).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Empties a queue of messages that no claim holds, and of subscriptions. A missing queue is no error.

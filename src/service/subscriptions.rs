@@ -2,7 +2,12 @@
 //!
 //! They are kept, and nobody is told of anything yet.
 
+mod connections;
 mod document;
+
+pub use self::connections::ConnectionSubscription;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,14 +18,29 @@ use super::access::actions::{
     ListSubscriptions, UpdateSubscription,
 };
 use super::check::subscription_limit;
+use super::notification::channel::Applicant;
 use super::{Error, Result, Service};
-use crate::model::{Metadata, QueueKey, Subscription, SubscriptionId, Timestamp};
+use crate::model::{
+    Identity, Metadata, NewSubscription, QueueKey, Secret, Subscription, SubscriptionId, Timestamp,
+};
 use crate::storage::{self, DataDriver, Subscribed};
 
 /// What a client is told who subscribes a second time; a blank is missing, as
 /// in Zaqar. A change that would have the same effect is told so with the blank.
 const ALREADY_SUBSCRIBED: &str = "Such subscription already exists.Subscriptions are unique by \
     project + queue + subscriber URI.";
+
+/// Subscriptions that are looked through at a time.
+const PAGE: u32 = 1000;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// As the authentication vouches for it.
+    pub identity: Arc<Identity>,
+    /// What it proved that with, if it can be used in its name.
+    pub token: Option<Secret>,
+}
 
 impl Service {
     /// Subscribes as `document` says, and makes the queue if it is missing. If
@@ -30,21 +50,65 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] for a field that breaks its rule, and then no
-    /// queue is made; [`Error::Conflict`] if the subscriber has a confirmed one.
+    /// queue is made; [`Error::Conflict`] if the subscriber has a confirmed one; what
+    /// the channel to the subscriber says.
     pub async fn create_subscription(
         &self,
         queue: &Permit<CreateSubscription>,
         document: &Value,
+        caller: &Caller,
     ) -> Result<SubscriptionId> {
         let now = self.now();
         let new = Reader { limits: &self.limits, now }.new_subscription(document)?;
         if self.storage.control.queues().metadata(queue).await?.is_none() {
             self.make_queue(queue, Metadata::default()).await?;
         }
+        let new = self.register(queue, new, caller, now).await?;
         match self.storage.data.subscriptions().create(queue, new, now).await? {
             Subscribed::New(id) => Ok(id),
             Subscribed::Existing(existing) if !existing.confirmed => Ok(existing.id),
             Subscribed::Existing(_) => Err(Error::Conflict(ALREADY_SUBSCRIBED.to_owned())),
+        }
+    }
+
+    /// Has the channel to the subscriber do its part of a new subscription.
+    async fn register(
+        &self,
+        queue: &QueueKey,
+        new: NewSubscription,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<NewSubscription> {
+        let Some(channel) = self.channels.to(&new.subscriber) else { return Ok(new) };
+        if channel.registers() && self.is_subscribed(queue, &new.subscriber, now).await? {
+            return Ok(new);
+        }
+        let applicant = Applicant {
+            identity: &caller.identity,
+            token: caller.token.as_ref(),
+            project: &queue.project,
+            subscriber: &new.subscriber,
+            ttl: new.ttl,
+            now,
+        };
+        let options = channel.register(&applicant, new.options).await?;
+        Ok(NewSubscription { options, ..new })
+    }
+
+    async fn is_subscribed(
+        &self,
+        queue: &QueueKey,
+        subscriber: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut behind = None;
+        loop {
+            let page = self.storage.data.subscriptions().list(queue, behind, PAGE, now).await?;
+            if page.iter().any(|it| it.subscriber == subscriber) {
+                return Ok(true);
+            }
+            let Some(last) = page.last() else { return Ok(false) };
+            behind = Some(last.id);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::model::{Identity, ProjectId, QueueName, Timestamp};
+use crate::model::{Identity, ProjectId, QueueName, Secret, Timestamp};
 use crate::service::{Result, SignedUrl};
 
 /// One thing to tell one subscriber.
@@ -71,6 +71,8 @@ pub enum Outcome {
 pub struct Applicant<'a> {
     /// Who asks.
     pub identity: &'a Identity,
+    /// What it proved that with, if it can be used in its name.
+    pub token: Option<&'a Secret>,
     /// The project of the queue.
     pub project: &'a ProjectId,
     /// The URI.
@@ -87,6 +89,12 @@ pub trait Channel: Send + Sync {
     /// What attempts share: while one is slow, those with the same target wait for
     /// it and those with another do not. The host of a webhook, for example.
     fn target(&self, subscriber: &str) -> String;
+
+    /// Whether [`Channel::register`] leaves something behind elsewhere, so that it
+    /// must not be called for a subscriber that has a subscription already.
+    fn registers(&self) -> bool {
+        false
+    }
 
     /// Does what is needed before a subscription is kept, and returns the options
     /// that it is kept with.

@@ -5,8 +5,10 @@
 //! which stand outside, as the stores do.
 
 pub mod channel;
+mod channels;
 mod due_queues;
 
+pub use channels::Channels;
 pub use due_queues::DueQueues;
 
 use std::sync::Arc;

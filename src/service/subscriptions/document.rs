@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::{Limits, SubscriberType};
-use crate::model::{NewSubscription, SubscriptionChange, Timestamp};
+use crate::model::{NewSubscription, SubscriptionChange, Timestamp, WorkerId};
 use crate::service::python::{self, integer, is_falsy};
 use crate::service::{Error, Result, retry_policy};
 
@@ -36,14 +36,33 @@ impl Reader<'_> {
         let Some(subscriber) = fields.get("subscriber") else {
             return invalid("Missing parameter subscriber in body.");
         };
-        let subscriber = self.subscriber(subscriber)?;
+        self.with_terms(fields, self.subscriber(subscriber)?, None)
+    }
+
+    /// The subscription that `document` asks for, of a connection that `worker` has
+    /// and that is known as `subscriber`. Whatever it says of a subscriber is ignored.
+    pub(super) fn connection_subscription(
+        self,
+        document: &Value,
+        subscriber: String,
+        worker: WorkerId,
+    ) -> Result<NewSubscription> {
+        self.with_terms(object(document)?, subscriber, Some(worker))
+    }
+
+    fn with_terms(
+        self,
+        fields: &Map<String, Value>,
+        subscriber: String,
+        bound_to: Option<WorkerId>,
+    ) -> Result<NewSubscription> {
         let options = fields.get("options").map(options).transpose()?;
         let ttl = fields.get("ttl").map(|ttl| self.ttl(ttl)).transpose()?;
         Ok(NewSubscription {
             subscriber,
             ttl: ttl.unwrap_or(self.limits.default_subscription_ttl.into()),
             options: options.unwrap_or_default(),
-            bound_to: None,
+            bound_to,
         })
     }
 
@@ -67,8 +86,7 @@ impl Reader<'_> {
     fn subscriber(self, value: &Value) -> Result<String> {
         let Some(uri) = value.as_str() else { return invalid("Subscriber must be a string.") };
         let types = &self.limits.subscriber_types;
-        let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !scheme.is_some_and(|scheme| types.iter().any(|it| it.scheme() == scheme)) {
+        if !SubscriberType::of(uri).is_some_and(|kind| types.contains(&kind)) {
             let types = python::list(types.iter().copied().map(SubscriberType::scheme));
             return invalid(format!(
                 "The subscriber type of subscription must be supported in the list {types}."

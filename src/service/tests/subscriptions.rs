@@ -1,24 +1,30 @@
 //! Subscriptions: every sentence, every edge.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::fake::{Call, NOW, permit, queue, service, service_with, subscription, subscription_id};
 use crate::config::SubscriberType;
 use crate::model::{NewSubscription, SubscriptionChange};
-use crate::service::{Error, Result};
+use crate::service::{Caller, Error, Result};
 use crate::storage;
 
 const WRONG_TYPE: &str = "The subscriber type of subscription must be supported in the list \
-    ['http', 'https', 'mailto'].";
+    ['http', 'https', 'mailto', 'trust+http', 'trust+https'].";
 const TOO_SHORT: &str = "The TTL for a subscription must be at least 60 seconds long.";
 const TOO_LONG: &str = "The TTL seconds for a subscription plus current time must be less than \
     9999-12-31 23:59:59.999999.";
 const NO_DICT: &str = "Options must be a dict.";
 
+fn caller() -> Caller {
+    Caller { identity: Arc::default(), token: None }
+}
+
 /// What the store is asked to keep.
 async fn subscribed(document: Value) -> Result<NewSubscription> {
     let (service, fake) = service();
-    service.create_subscription(&permit("q"), &document).await?;
+    service.create_subscription(&permit("q"), &document, &caller()).await?;
     match fake.last_call() {
         Call::Subscribe(new) => Ok(new),
         other => panic!("{other:?}"),
@@ -68,11 +74,12 @@ async fn a_subscription_is_kept_as_it_was_asked_for() {
 #[tokio::test]
 async fn a_missing_queue_is_made_for_a_good_subscription_only() {
     let (service, fake) = service();
-    let bad = service.create_subscription(&permit("q"), &json!({"subscriber": "x:y"})).await;
+    let bad =
+        service.create_subscription(&permit("q"), &json!({"subscriber": "x:y"}), &caller()).await;
     assert_eq!(bad, refused(WRONG_TYPE));
     assert_eq!(fake.stored(&queue("q")), None);
     let good = json!({"subscriber": "http://trigger.me"});
-    let id = service.create_subscription(&permit("q"), &good).await.unwrap();
+    let id = service.create_subscription(&permit("q"), &good, &caller()).await.unwrap();
     assert_eq!(id, subscription_id(1));
     assert_eq!(fake.stored(&queue("q")), Some(json!({})));
 }
@@ -149,7 +156,7 @@ async fn the_operator_says_who_can_subscribe() {
     let (service, _) =
         service_with(|it| it.transport.subscriber_types = vec![SubscriberType::Mailto]);
     let refusal = service
-        .create_subscription(&permit("q"), &json!({"subscriber": "http://trigger.me"}))
+        .create_subscription(&permit("q"), &json!({"subscriber": "http://trigger.me"}), &caller())
         .await;
     let sentence = "The subscriber type of subscription must be supported in the list ['mailto'].";
     assert_eq!(refusal, refused(sentence));
@@ -160,10 +167,10 @@ async fn an_unconfirmed_one_is_the_answer_and_a_confirmed_one_a_conflict() {
     let (service, fake) = service();
     let again = json!({"subscriber": "http://trigger.me", "ttl": 60});
     *fake.subscription.lock().unwrap() = Some(subscription(7));
-    let answer = service.create_subscription(&permit("q"), &again).await;
+    let answer = service.create_subscription(&permit("q"), &again, &caller()).await;
     assert_eq!(answer, Ok(subscription_id(7)));
     fake.subscription.lock().unwrap().as_mut().unwrap().confirmed = true;
-    let answer = service.create_subscription(&permit("q"), &again).await;
+    let answer = service.create_subscription(&permit("q"), &again, &caller()).await;
     let sentence = "Such subscription already exists.Subscriptions are unique by project + queue \
         + subscriber URI.";
     assert_eq!(answer, Err(Error::Conflict(sentence.to_owned())));
@@ -252,7 +259,7 @@ async fn a_store_that_fails_is_not_hidden() {
     let (service, fake) = service();
     *fake.broken.lock().unwrap() = Some("create_subscription");
     let answer = service
-        .create_subscription(&permit("q"), &json!({"subscriber": "http://trigger.me"}))
+        .create_subscription(&permit("q"), &json!({"subscriber": "http://trigger.me"}), &caller())
         .await;
     assert!(matches!(answer, Err(Error::Storage(storage::Error::Unavailable(_)))));
 }

@@ -1,8 +1,9 @@
 //! Finds out who is calling, before anything else is looked at: an unknown path
 //! is none of a stranger's business.
 //!
-//! What it finds goes into the request as an [`Identity`]; from then on nobody
-//! looks at headers for it. Two kinds of requests are let through as nobody's:
+//! What it finds goes into the request as an [`Identity`], and the token beside it
+//! as a [`Secret`] if it is good elsewhere too; from then on nobody looks at headers
+//! for it. Two kinds of requests are let through as nobody's:
 //! those for `/`, and those with a signature, which must speak for itself.
 
 use std::future::{Ready, ready};
@@ -17,7 +18,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 
 use super::error::ApiError;
 use super::identity::SIGNATURE;
-use crate::model::Identity;
+use crate::model::{Identity, Secret};
 use crate::transport::auth::{AuthError, Authenticator, Presented};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -73,6 +74,11 @@ where
         Either::Right(Box::pin(async move {
             match authenticator.authenticate(&presented(request.headers())).await {
                 Ok(identity) => {
+                    if authenticator.vouches_elsewhere()
+                        && let Some(token) = presented(request.headers()).token
+                    {
+                        request.extensions_mut().insert(Secret::new(token));
+                    }
                     request.extensions_mut().insert(identity);
                     next.call(request).await
                 }

@@ -166,6 +166,21 @@ impl ApiError {
         Self { form: Form::Empty, ..self }
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What went wrong, as a sentence, if there is anything to add to the status.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// Whether the request breaks a rule or has not the form it should have.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self.title, INVALID_REQUEST | INVALID_BODY)
+    }
+
     /// What the log should say of it, if it is the server's fault.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -178,6 +193,7 @@ impl ApiError {
             FlavorNotMade, Forbidden, InvalidBody, InvalidRequest, MalformedClaimId,
             MessageDoesNotExist, MessageIsUnreadable, MessagesDoNotExist, NotConfirmed,
             NothingToUpdate, PoolIsNeeded, Storage, SubscriptionDoesNotExist, TooManyWaiters,
+            Unavailable,
         };
         match error {
             MessageDoesNotExist { .. }
@@ -203,6 +219,7 @@ impl ApiError {
             FlavorNotChanged(text) => Self::bad_request("updatefail", text),
             MessagesDoNotExist(text) => Self::new(StatusCode::NOT_FOUND, NOT_FOUND, text),
             TooManyWaiters(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text),
+            Unavailable(reason) => Self::unavailable(failure, &reason),
             MessageIsUnreadable(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Internal server error",

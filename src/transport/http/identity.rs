@@ -8,12 +8,16 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::ApiError;
-use crate::model::{Identity, ProjectId, ServiceIdentity};
+use crate::model::{Identity, ProjectId, Secret, ServiceIdentity};
 
 /// Shows that the request lies within a pre-signed URL. One that has it, with
 /// whatever value, is not authenticated: the signature speaks for it or nothing
 /// does.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("url-signature");
+
+/// What is said of a project without a name.
+pub const EMPTY_PROJECT: &str =
+    "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and retry.";
 
 /// Where the project may stand. The first header that is there counts.
 const PROJECT: [HeaderName; 3] = [
@@ -36,6 +40,11 @@ pub fn identity(request: &HttpRequest) -> Arc<Identity> {
 /// What the authentication found out, if there was one.
 fn authenticated(request: &HttpRequest) -> Option<Arc<Identity>> {
     request.extensions().get::<Arc<Identity>>().cloned()
+}
+
+/// The caller's token, if the server can show it to others in the caller's name.
+pub fn token(request: &HttpRequest) -> Option<Secret> {
+    request.extensions().get::<Secret>().cloned()
 }
 
 /// The project that the caller acts for.
@@ -63,8 +72,7 @@ pub fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
     if text.trim().is_empty() {
         return Err(ApiError::bad_request(
             "Empty project header not allowed",
-            "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and \
-             retry.",
+            EMPTY_PROJECT,
         ));
     }
     Ok(ProjectId::new(text))
@@ -82,7 +90,7 @@ pub fn project_for_log(request: &HttpRequest) -> Option<Cow<'_, str>> {
 
 /// What the headers say, which a proxy has to vouch for. Names are those that
 /// Keystone's middleware gives them.
-fn of_headers(headers: &HeaderMap) -> Identity {
+pub fn of_headers(headers: &HeaderMap) -> Identity {
     let get = |name: &str| headers.get(name).and_then(text).map(str::to_owned);
     let first = |names: &[&str]| names.iter().find_map(|name| get(name));
     Identity {

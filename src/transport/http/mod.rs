@@ -15,19 +15,19 @@ mod authenticate;
 mod body;
 mod client_address;
 mod cors;
-mod error;
+pub(super) mod error;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
-mod identity;
+pub(super) mod identity;
 mod limits;
 mod middleware;
 mod query;
-mod stalled;
+pub(super) mod stalled;
 mod tls;
-mod v2;
-mod wire;
+pub(super) mod v2;
+pub(super) mod wire;
 
 use std::net::TcpListener;
 use std::rc::Rc;

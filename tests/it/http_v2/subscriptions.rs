@@ -74,7 +74,7 @@ fn the_uri_is_kept_to_the_letter() {
 fn wishes_that_cannot_be_granted() {
     let app = TestApp::start();
     let types = "The subscriber type of subscription must be supported in the list \
-        ['http', 'https', 'mailto'].";
+        ['http', 'https', 'mailto', 'trust+http', 'trust+https'].";
     let short = "The TTL for a subscription must be at least 60 seconds long.";
     for (wish, sentence) in [
         (json!({}), "Missing parameter subscriber in body."),
@@ -82,7 +82,7 @@ fn wishes_that_cannot_be_granted() {
         (json!([]), "Subscriptions must be a dict."),
         (json!({"subscriber": ""}), types),
         (json!({"subscriber": "ftp://a"}), types),
-        (json!({"subscriber": "trust+https://a"}), types),
+        (json!({"subscriber": "trust+ftp://a"}), types),
         (json!({"subscriber": null}), "Subscriber must be a string."),
         (json!({"subscriber": 5}), "Subscriber must be a string."),
         (json!({"subscriber": HOOK, "ttl": 59}), short),
@@ -268,7 +268,7 @@ fn changes_that_cannot_be_made() {
     change(json!({"ttl": 0})).refused(400, API, short);
     change(json!({"options": ""})).refused(400, API, "Options must be a dict.");
     let types = "The subscriber type of subscription must be supported in the list \
-        ['http', 'https', 'mailto'].";
+        ['http', 'https', 'mailto', 'trust+http', 'trust+https'].";
     change(json!({"subscriber": ""})).refused(400, API, types);
     change(json!({"subscriber": "http://b", "ttl": 60})).refused(
         409,

@@ -8,7 +8,7 @@ mod home;
 pub(super) mod json_patch;
 mod messages;
 mod pools;
-pub(super) mod posted;
+pub(in crate::transport) mod posted;
 mod purge;
 mod queues;
 pub(super) mod share;

@@ -12,9 +12,10 @@ use crate::service::access::actions::{
     ConfirmSubscription, CreateSubscription, DeleteSubscription, GetSubscription,
     ListSubscriptions, UpdateSubscription,
 };
-use crate::service::{self, Service};
+use crate::service::{self, Caller, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known, segment};
+use crate::transport::http::identity::{identity, token};
 use crate::transport::http::query::{Link, Query};
 use crate::transport::http::{body, resource, wire};
 
@@ -47,7 +48,8 @@ async fn create(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let document = document(&request, payload).await?;
-    let created = service.create_subscription(&queue, &document).await;
+    let caller = Caller { identity: identity(&request), token: token(&request) };
+    let created = service.create_subscription(&queue, &document, &caller).await;
     let exists = matches!(created, Err(service::Error::Conflict(_)));
     let mut answer = match created.during("Subscription could not be created.") {
         Ok(id) => {
