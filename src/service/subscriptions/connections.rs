@@ -26,6 +26,12 @@ impl ConnectionSubscription {
         self.id
     }
 
+    /// Whether it is that one of that queue.
+    #[must_use]
+    pub fn is(&self, queue: &QueueKey, id: SubscriptionId) -> bool {
+        self.id == id && self.queue == *queue
+    }
+
     /// Whether it has ended by itself.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {

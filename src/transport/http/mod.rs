@@ -41,6 +41,8 @@ use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resourc
 
 pub use self::tls::{Certificate, TlsError};
 
+pub(super) use self::body::SMALL_BYTES_MAX;
+
 use self::authenticate::Authentication;
 use self::body::Patience;
 use self::cors::Cors;
@@ -50,6 +52,7 @@ use self::v2::Administration;
 use crate::config::Settings;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
+use crate::transport::websocket::Hub;
 
 /// How long the rest of a refused body is read and thrown away, so that the
 /// client gets to see the refusal instead of a reset connection.
@@ -57,7 +60,7 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
 /// without one, headers are believed. With a `certificate`, connections are
-/// encrypted. The returned server runs while it is polled and stops through its
+/// encrypted. With `websockets`, connections can become such. The returned server runs while it is polled and stops through its
 /// handle. Signals are left to the caller.
 ///
 /// # Errors
@@ -69,7 +72,9 @@ pub fn serve(
     settings: &Settings,
     listener: TcpListener,
     certificate: Option<&Arc<Certificate>>,
+    websockets: Option<&Arc<Hub>>,
 ) -> std::io::Result<Server> {
+    let websockets: Option<Data<Hub>> = websockets.map(|hub| Arc::clone(hub).into());
     let service: Data<Service> = service.into();
     let administration = Administration {
         health: settings.admin_mode,
@@ -86,7 +91,13 @@ pub fn serve(
         App::new()
             .app_data(service.clone())
             .app_data(patience)
-            .configure(move |config| routes(config, administration))
+            .configure(|config| {
+                if let Some(hub) = &websockets {
+                    config.app_data(hub.clone());
+                    v2::websocket::routes(config);
+                }
+                routes(config, administration);
+            })
             .wrap(authentication.clone())
             .wrap_fn({
                 let cors = Rc::new(cors.clone());

@@ -93,7 +93,10 @@ where
             (_, false) => Some(broken("A control frame was fragmented.")),
             (OpCode::Ping, true) => Some(Heard::Ping(payload.freeze())),
             (OpCode::Pong, true) => Some(Heard::Pong),
-            (OpCode::Close, true) => Some(Heard::Close(Parser::parse_close_payload(&payload))),
+            (OpCode::Close, true) => Some(match Parser::try_parse_close_payload(&payload) {
+                Ok(reason) => Heard::Close(reason),
+                Err(_) => broken("The reason to close is malformed."),
+            }),
             (OpCode::Bad, true) => Some(broken("The frame is of no known kind.")),
         }
     }

@@ -84,8 +84,8 @@ impl Session {
         if known.identity.project_id.as_ref() != Some(&project) {
             return Admitted::No(Reply::error(403, "Not authenticated."));
         }
-        let (identity, token) = (Arc::clone(&known.identity), Some(known.token.clone()));
-        Admitted::Yes(Caller { identity, token }, project)
+        let token = authenticator.vouches_elsewhere().then(|| known.token.clone());
+        Admitted::Yes(Caller { identity: Arc::clone(&known.identity), token }, project)
     }
 
     /// Asks again about the proof, which is a look into a memory most of the time:

@@ -14,6 +14,7 @@ mod queues;
 pub(super) mod share;
 mod stats;
 mod subscriptions;
+pub(super) mod websocket;
 
 use actix_web::web::ServiceConfig;
 
