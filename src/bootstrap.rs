@@ -16,11 +16,11 @@ use actix_web::dev::ServerHandle;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::channels;
 use crate::clock::Clock;
 use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use self::websockets::{OwnPort, Websockets};
 use crate::service::Service;
-use crate::service::notification::Channels;
 use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
@@ -68,6 +68,9 @@ pub enum StartError {
     /// Nobody could tell who is calling.
     #[error(transparent)]
     Auth(#[from] auth::SetupError),
+    /// Subscribers cannot be reached.
+    #[error(transparent)]
+    Channels(#[from] channels::SetupError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -119,10 +122,10 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let policy = Arc::new(PolicyBook::open(&settings.policy)?);
     let tls_files = Files::look(settings.http.tls.files());
     let certificate = Certificate::load(&settings.http.tls)?;
+    let channels = Arc::new(channels::open(settings, clock.clone())?);
     let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
-    let channels = Arc::<Channels>::default();
     let service = service.with_channels(Arc::clone(&channels));
     let mut service = service.with_policy(Arc::clone(&policy));
     if let Some(router) = router {

@@ -7,10 +7,12 @@
 
 pub mod bench;
 pub mod bootstrap;
+pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http_client;
+pub mod keystone;
 pub mod model;
 pub mod service;
 pub mod storage;

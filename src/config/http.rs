@@ -93,7 +93,8 @@ impl HttpSettings {
     }
 }
 
-fn network(text: &str) -> Option<IpNet> {
+/// A network; a single address is one of its own.
+pub(super) fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|address: IpAddr| address.into()))
 }
 

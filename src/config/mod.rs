@@ -5,6 +5,7 @@
 //! a server that starts does what its settings say.
 
 mod auth;
+mod channels;
 mod cors;
 mod encryption;
 mod http;
@@ -24,6 +25,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthSettings, AuthStrategy, KeystoneSettings, TokenSettings};
+pub use channels::{
+    MailSettings, MailTemplate, SmtpMode, SmtpTls, TrusteeSettings, WebhookSettings,
+    is_this_machine,
+};
 pub use cors::CorsSettings;
 pub use encryption::EncryptionSettings;
 pub use http::{ForwardedHeader, HttpSettings, TlsSettings};
@@ -117,6 +122,8 @@ impl Settings {
             &mut keystone.password,
             &mut keystone.application_credential_secret,
             &mut self.encryption.zaqar_key,
+            &mut self.notification.mail.smtp_user_password,
+            &mut self.notification.trustee.password,
         ];
         let mut keys = SECRETS.into_iter();
         values.map(|value| (keys.next().unwrap_or_default(), value))
@@ -124,11 +131,13 @@ impl Settings {
 }
 
 /// The names of [`Settings::secrets`], in the same order.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 6] = [
     "signed_url.secret_key",
     "auth.keystone.password",
     "auth.keystone.application_credential_secret",
     "encryption.zaqar_key",
+    "notification.mail.smtp_user_password",
+    "notification.trustee.password",
 ];
 
 /// The one setting that is a list of secrets.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::channels::{self, MailSettings, TrusteeSettings, WebhookSettings};
 use super::validate::{Check, check_text, fault, within};
 
 /// How subscribers are told, whatever the way.
@@ -22,6 +23,12 @@ pub struct NotificationSettings {
     pub subscriber_window: u32,
     /// Seconds between looks for what nobody works on.
     pub orphan_interval: u32,
+    /// Webhooks.
+    pub webhook: WebhookSettings,
+    /// Mail.
+    pub mail: MailSettings,
+    /// The user that trusts are made out to.
+    pub trustee: TrusteeSettings,
 }
 
 pub(super) fn check(notification: &NotificationSettings) -> Check {
@@ -37,7 +44,10 @@ pub(super) fn check(notification: &NotificationSettings) -> Check {
     within(key, notification.max_notifier_workers, 1..=10_000)?;
     within("notification.max_per_target", notification.max_per_target, 1..=10_000)?;
     within("notification.subscriber_window", notification.subscriber_window, 1..=1_000)?;
-    within("notification.orphan_interval", notification.orphan_interval, 1..=3_600)
+    within("notification.orphan_interval", notification.orphan_interval, 1..=3_600)?;
+    channels::check_webhook(&notification.webhook)?;
+    channels::check_mail(&notification.mail)?;
+    channels::check_trustee(&notification.trustee)
 }
 
 fn is_host_behind(url: &str, scheme: &str) -> bool {

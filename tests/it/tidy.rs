@@ -38,7 +38,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/bench/", &["crate::service", "crate::storage", "crate::transport", "actix_web"]),
     ("src/cli/", &["crate::transport", "crate::service", "EmbeddedDriver", "DiscardDriver"]),
     ("src/token_file/", &["crate::storage", "crate::service", "crate::transport", "actix_web"]),
-    ("src/http_client.rs", &["crate::"]),
+    ("src/http_client/", &["crate::"]),
+    ("src/channels/", &["crate::storage", "crate::transport", "actix_web", "rusqlite", "mongodb"]),
+    ("src/keystone/", &["crate::storage", "crate::service", "crate::transport", "actix_web"]),
     ("src/clock.rs", &["crate::storage", "crate::service", "crate::transport"]),
 ];
 

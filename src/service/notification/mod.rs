@@ -7,6 +7,7 @@
 pub mod channel;
 mod channels;
 mod due_queues;
+pub mod signature;
 
 pub use channels::Channels;
 pub use due_queues::DueQueues;

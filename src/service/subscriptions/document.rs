@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Limits, SubscriberType};
 use crate::model::{NewSubscription, SubscriptionChange, Timestamp, WorkerId};
+use crate::service::notification::signature::SigningKey;
 use crate::service::python::{self, integer, is_falsy};
 use crate::service::{Error, Result, retry_policy};
 
@@ -136,5 +137,6 @@ fn options(value: &Value) -> Result<Map<String, Value>> {
     let Value::Object(options) = value else { return invalid("Options must be a dict.") };
     let policy = options.get("_retry_policy").unwrap_or(&Value::Null);
     retry_policy::validate(policy).map_err(Error::InvalidRequest)?;
+    SigningKey::of(options).map_err(|rule| Error::InvalidRequest(rule.to_owned()))?;
     Ok(options.clone())
 }

@@ -1,7 +1,7 @@
 //! The database as the operations see it, once it is known to be fit for use.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
@@ -16,6 +16,7 @@ use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::management::Management;
+use super::subscribers::Subscribers;
 use crate::config::MongodbSettings;
 use crate::model::QueueKey;
 use crate::storage::queue_cache::QueueCache;
@@ -60,12 +61,18 @@ pub struct Store {
     pub role: Role,
     /// The records of the queues.
     pub queues: Documents,
+    /// The same, read as a majority has them.
+    pub settled_queues: Documents,
     /// Pools, flavors and the catalogue, once they were asked for.
     pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
     /// The subscriptions to all queues.
     pub subscriptions: Documents,
+    /// Which queues are known to have some.
+    pub subscribers: Subscribers,
+    /// Where the collector of due messages goes on.
+    pub(super) collected: Mutex<Option<QueueKey>>,
     /// The messages, by partition.
     pub partitions: Vec<Partition>,
     /// How long a request waits.
@@ -89,17 +96,33 @@ pub struct Partition {
     pub messages: Documents,
     /// The same, read as a majority has them: what is seen stays.
     pub settled: Documents,
+    /// What subscribers are still to be told of.
+    pub due: Documents,
+    /// The same, read as a majority has it.
+    pub settled_due: Documents,
+}
+
+/// The collection of messages of a partition.
+pub const MESSAGES: &str = "messages";
+/// Nusku's own collection of due messages, beside it.
+pub const DUE: &str = "nusku_due";
+
+/// A collection, read as a majority has it.
+fn settled(database: &Database, name: &str) -> Documents {
+    use mongodb::options::{CollectionOptions, ReadConcern};
+    let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
+    database.collection_with_options(name, options)
 }
 
 impl Partition {
     /// The partition in that database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        use mongodb::options::{CollectionOptions, ReadConcern};
-        let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
         Self {
-            messages: database.collection("messages"),
-            settled: database.collection_with_options("messages", options),
+            messages: database.collection(MESSAGES),
+            settled: settled(&database, MESSAGES),
+            due: database.collection(DUE),
+            settled_due: settled(&database, DUE),
             database,
         }
     }
@@ -123,11 +146,14 @@ impl Store {
         Self {
             role,
             queues: records.collection(role.queues()),
+            settled_queues: settled(&records, role.queues()),
             management: OnceCell::new(),
             retired: records.collection("nusku_retired_queues"),
             subscriptions: client
                 .database(&layout::subscription_database(&settings.database))
                 .collection("subscriptions"),
+            subscribers: Subscribers::default(),
+            collected: Mutex::default(),
             patience: Patience::new(&settings),
             client,
             settings,

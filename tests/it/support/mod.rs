@@ -94,7 +94,9 @@ impl TestApp {
         let clock = Clock::manual(START);
         let policy = Arc::new(PolicyBook::open(&settings.policy).unwrap());
         let service = Service::new(storage.clone(), clock.clone(), settings);
-        let service = Arc::new(service.with_policy(Arc::clone(&policy)));
+        let channels = Arc::new(nusku::channels::open(settings, clock.clone()).unwrap());
+        let service = service.with_policy(Arc::clone(&policy)).with_channels(channels);
+        let service = Arc::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
@@ -173,8 +175,12 @@ impl TestApp {
     /// Returns when so many requests wait for messages.
     pub fn await_waiters(&self, count: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut waiters = self.service.as_ref().unwrap().waiters();
+        let service = self.service.as_ref().unwrap();
+        let mut waiters = service.waiters();
         runtime.block_on(waiters.wait_for(|&waiters| waiters == count)).unwrap();
+        while service.resting_waiters() != count {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// What a stop does first.

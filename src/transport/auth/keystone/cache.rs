@@ -9,11 +9,11 @@ use std::time::Duration;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::token::Token;
-use crate::transport::auth::Vouched;
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
+use crate::keystone::token::Token;
 use crate::model::Timestamp;
+use crate::transport::auth::Vouched;
 
 /// A token that was asked about, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,5 @@
 //! Asks Keystone about a token.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,11 +8,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use tokio::sync::Semaphore;
 
-use super::session::Session;
-use super::token::Token;
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
-use crate::http_client::{ClientError, HttpClient, Trust};
+use crate::http_client::{ClientError, HttpClient};
+use crate::keystone::token::Token;
+use crate::keystone::{self, Session};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -35,16 +34,11 @@ impl KeystoneClient {
     ///
     /// If the certificates in `cafile` cannot be read.
     pub(super) fn new(settings: &KeystoneSettings, clock: Clock) -> Result<Self, ClientError> {
-        let trust = match &settings.cafile {
-            _ if settings.insecure => Trust::Anybody,
-            Some(path) => Trust::File(Path::new(path)),
-            None => Trust::WebRoots,
-        };
-        let connect_timeout = Duration::from_secs(settings.http_connect_timeout.into());
-        let http = HttpClient::new(trust, connect_timeout)?;
-        let base = base(settings.auth_url.as_deref().unwrap_or_default());
+        let http = keystone::client(settings)?;
+        let base = keystone::base(settings.auth_url.as_deref().unwrap_or_default());
+        let credentials = keystone::service_user(settings);
         Ok(Self {
-            session: Session::new(http.clone(), &base, settings, clock),
+            session: Session::new(http.clone(), &base, &credentials, clock),
             http,
             tokens: format!("{base}/auth/tokens?nocatalog"),
             permits: Semaphore::new(settings.max_requests),
@@ -78,7 +72,7 @@ impl KeystoneClient {
         let uri = format!("{}{}", self.tokens, if allow_expired { "&allow_expired=1" } else { "" });
         let mut renewed = false;
         loop {
-            let own = self.session.token().await?;
+            let own = self.session.token().await?.value;
             let request = Request::builder()
                 .uri(&uri)
                 .header(AUTH_TOKEN, own.clone())
@@ -101,25 +95,5 @@ impl KeystoneClient {
                 status => Err(format!("a validation was answered with {status}")),
             };
         }
-    }
-}
-
-/// The root of the API v3, whatever of it `auth_url` names.
-fn base(auth_url: &str) -> String {
-    let url = auth_url.trim_end_matches('/');
-    if url.ends_with("/v3") { url.to_owned() } else { format!("{url}/v3") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base;
-
-    #[test]
-    fn an_address_may_have_the_version_or_not() {
-        for url in ["http://id:5000", "http://id:5000/", "http://id:5000/v3", "http://id:5000/v3/"]
-        {
-            assert_eq!(base(url), "http://id:5000/v3");
-        }
-        assert_eq!(base("https://id/identity"), "https://id/identity/v3");
     }
 }

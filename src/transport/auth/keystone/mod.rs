@@ -6,8 +6,6 @@
 
 mod cache;
 mod client;
-mod session;
-mod token;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +21,7 @@ use super::{AuthError, Presented, Vouched};
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
 use crate::http_client::ClientError;
+use crate::keystone::token;
 use crate::model::Identity;
 
 /// Most tokens that are asked about or wait to be; more are answered with 503.

@@ -1,17 +1,19 @@
-//! Our own token: with it Keystone lets us ask about others.
+//! A token of our own, got with a password and kept while it is good.
+
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::token::Token;
 use crate::clock::Clock;
-use crate::config::KeystoneSettings;
 use crate::http_client::HttpClient;
-use crate::model::Timestamp;
+use crate::model::{Identity, Timestamp};
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
@@ -24,8 +26,7 @@ const MARGIN: i64 = 60;
 const PAUSE: u32 = 10;
 
 /// Gets our token and keeps it while it is good.
-#[derive(Debug)]
-pub(super) struct Session {
+pub struct Session {
     http: HttpClient,
     uri: String,
     credentials: Bytes,
@@ -40,22 +41,28 @@ struct State {
     refused: Option<(Timestamp, String)>,
 }
 
+/// Our token.
 #[derive(Clone, Debug)]
-struct OwnToken {
-    value: HeaderValue,
+pub struct OwnToken {
+    /// What is shown to others.
+    pub value: HeaderValue,
+    /// Who we are with it.
+    pub identity: Arc<Identity>,
     renewal: Timestamp,
     expires: Timestamp,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
 impl Session {
-    /// A session of the service user in `settings`, at the tokens of `base`.
-    pub(super) fn new(
-        http: HttpClient,
-        base: &str,
-        settings: &KeystoneSettings,
-        clock: Clock,
-    ) -> Self {
-        let credentials = Bytes::from(credentials(settings).to_string());
+    /// A session of whoever has these credentials, at the Keystone of `base`.
+    #[must_use]
+    pub fn new(http: HttpClient, base: &str, credentials: &Value, clock: Clock) -> Self {
+        let credentials = Bytes::from(credentials.to_string());
         let uri = format!("{base}/auth/tokens?nocatalog");
         Self { http, uri, credentials, clock, state: Mutex::default() }
     }
@@ -65,11 +72,11 @@ impl Session {
     /// # Errors
     ///
     /// Why there is none, for the log.
-    pub(super) async fn token(&self) -> Result<HeaderValue, String> {
+    pub async fn token(&self) -> Result<OwnToken, String> {
         let mut state = self.state.lock().await;
         let now = self.clock.now();
         if let Some(token) = state.token.as_ref().filter(|token| now < token.renewal) {
-            return Ok(token.value.clone());
+            return Ok(token.clone());
         }
         if let Some((until, reason)) = &state.refused
             && now < *until
@@ -78,20 +85,19 @@ impl Session {
         }
         match self.fetch(&mut state, now).await {
             Ok(token) => {
-                let value = token.value.clone();
-                *state = State { token: Some(token), refused: None };
-                Ok(value)
+                *state = State { token: Some(token.clone()), refused: None };
+                Ok(token)
             }
             // It was too early to worry.
             Err(reason) => match &state.token {
-                Some(token) if now < token.expires => Ok(token.value.clone()),
+                Some(token) if now < token.expires => Ok(token.clone()),
                 _ => Err(reason),
             },
         }
     }
 
     /// Keystone takes this token no longer.
-    pub(super) async fn forget(&self, value: &HeaderValue) {
+    pub async fn forget(&self, value: &HeaderValue) {
         let mut state = self.state.lock().await;
         // Somebody else may have renewed it already.
         if state.token.as_ref().is_some_and(|token| token.value == *value) {
@@ -121,32 +127,8 @@ impl Session {
         value.set_sensitive(true);
         let life = token.expires.seconds() - now.seconds();
         let renewal = token.expires.seconds() - MARGIN.min(life / 10);
-        Ok(OwnToken { value, renewal: Timestamp::from_seconds(renewal), expires: token.expires })
+        let identity = Arc::new(token.identity);
+        let renewal = Timestamp::from_seconds(renewal);
+        Ok(OwnToken { value, identity, renewal, expires: token.expires })
     }
-}
-
-/// What proves to Keystone who we are.
-fn credentials(settings: &KeystoneSettings) -> Value {
-    if let Some(id) = &settings.application_credential_id {
-        let secret = &settings.application_credential_secret;
-        return json!({"auth": {"identity": {
-            "methods": ["application_credential"],
-            "application_credential": {"id": id, "secret": secret},
-        }}});
-    }
-    let domain = |id: &Option<String>, name: &Option<String>| match (id, name) {
-        (Some(id), _) => json!({"id": id}),
-        (None, name) => json!({"name": name}),
-    };
-    json!({"auth": {
-        "identity": {"methods": ["password"], "password": {"user": {
-            "name": settings.username,
-            "domain": domain(&settings.user_domain_id, &settings.user_domain_name),
-            "password": settings.password,
-        }}},
-        "scope": {"project": {
-            "name": settings.project_name,
-            "domain": domain(&settings.project_domain_id, &settings.project_domain_name),
-        }},
-    }})
 }

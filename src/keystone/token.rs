@@ -7,11 +7,11 @@ use crate::model::{Identity, ProjectId, ServiceIdentity, Timestamp};
 
 /// A token that Keystone vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub struct Token {
     /// Whose it is.
-    pub(super) identity: Identity,
+    pub identity: Identity,
     /// When it ends.
-    pub(super) expires: Timestamp,
+    pub expires: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +63,7 @@ fn yes() -> bool {
 
 impl Token {
     /// Reads the answer to a validation; `None` if it is something else.
-    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
+    pub fn parse(answer: &[u8]) -> Option<Self> {
         let Document { expires_at, user, project, domain, system, roles, is_admin_project } =
             serde_json::from_slice::<Answer>(answer).ok()?.token;
         let (user_id, user_name, user_domain) = user.split();
@@ -107,13 +107,13 @@ impl Default for Domain {
 }
 
 /// The end of a token, as Keystone writes it; a fraction of a second is cut off.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
+pub fn moment(text: &str) -> Option<Timestamp> {
     let moment = DateTime::parse_from_rfc3339(text).ok()?;
     Some(Timestamp::from_seconds(moment.timestamp()))
 }
 
 /// The same caller in the role of the service that speaks for another.
-pub(super) fn as_service(identity: &Identity) -> ServiceIdentity {
+pub fn as_service(identity: &Identity) -> ServiceIdentity {
     ServiceIdentity {
         user_id: identity.user_id.clone(),
         user_name: identity.user_name.clone(),
