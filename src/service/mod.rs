@@ -8,6 +8,7 @@ pub mod access;
 mod check;
 mod checksum;
 mod claims;
+mod client_id;
 pub mod error;
 mod field;
 mod flavors;
@@ -48,14 +49,15 @@ use crate::storage::pooling::PoolRouter;
 
 use self::sealing::Keyring;
 
-pub use error::{Error, Result};
+pub use client_id::client_id;
+pub use error::{Error, MALFORMED_QUEUE, Result};
 pub use field::Field;
 pub use flavors::FlavorView;
 pub use health::{Health, HealthReport, OperationStatus};
-pub use messages::{Draft, MessageListing, MessagePage, PostSize};
+pub use messages::{Deletion, Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage, ShownStats};
 pub use share::{ShareRequest, SignedUrl};
-pub use subscriptions::Caller;
+pub use subscriptions::{Caller, ConnectionSubscription};
 pub use waiting::{ClaimTerms, Followed, Follower};
 
 /// Everything a front end may ask for.

@@ -2,7 +2,10 @@
 //!
 //! How subscribers are told is the business of [`super::notification`].
 
+mod connections;
 mod document;
+
+pub use self::connections::ConnectionSubscription;
 
 use std::sync::Arc;
 
