@@ -26,7 +26,8 @@ fn app_with(keystone: &FakeKeystone, change: impl FnOnce(&mut KeystoneSettings))
     })
 }
 
-fn point(settings: &mut Settings, keystone: &FakeKeystone) {
+/// Has the server ask this Keystone.
+pub fn point(settings: &mut Settings, keystone: &FakeKeystone) {
     settings.admin_mode = true;
     settings.auth.strategy = AuthStrategy::Keystone;
     let own = &mut settings.auth.keystone;
@@ -40,7 +41,7 @@ fn point(settings: &mut Settings, keystone: &FakeKeystone) {
 }
 
 /// A request with this token and nothing that says who is calling.
-fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
+pub fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
     Request::new(app.address(), method, path)
         .header("Client-ID", CLIENT)
         .header("X-Auth-Token", token)
