@@ -65,7 +65,7 @@ pub struct Delivery {
 pub struct TakeOrder {
     /// Who asks.
     pub worker: WorkerId,
-    /// Only subscriptions behind this one.
+    /// Only subscriptions made after this one, which need not be there any more.
     pub behind: Option<SubscriptionId>,
     /// Most subscriptions.
     pub limit: u32,
@@ -86,8 +86,8 @@ pub trait DeliveryController: Send + Sync {
     async fn queues(&self, after: Option<&QueueKey>, limit: u32) -> Result<Vec<QueueKey>>;
 
     /// Takes hold of live subscriptions of the queue that have something due, that
-    /// nobody holds, and that are bound to nobody but this worker; ascending by id.
-    /// Fewer than the limit means that there are no more.
+    /// nobody holds, and that are bound to nobody but this worker; in the order in
+    /// which they were made. Fewer than the limit means that there are no more.
     async fn take(
         &self,
         queue: &QueueKey,

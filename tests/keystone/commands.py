@@ -8,17 +8,6 @@ from openstack import OpenStack
 
 CLIENT = "3381af92-2b9e-11e3-b191-71861300734c"
 
-# Commands whose resource nusku does not have. One that begins to work fails the
-# run: then `subscriptions`, which passes with Zaqar, takes the place of this table.
-NOT_SERVED = {
-    "subscription create": ["orders", "http://127.0.0.1:9/hook", "600"],
-    "subscription show": ["orders", "6b034e512964b2a37f8ee2fe"],
-    "subscription update": ["orders", "6b034e512964b2a37f8ee2fe", "--ttl", "700"],
-    "subscription list": ["orders"],
-    "subscription delete": ["orders", "6b034e512964b2a37f8ee2fe"],
-}
-
-
 def queues(check, it):
     check.equal(it.show("queue create", "orders"), {"Name": "orders"}, "create")
     it.do("queue set metadata", "orders", '{"team": "sales", "_default_message_ttl": 90}')
@@ -153,13 +142,6 @@ def refused(check, ended, what):
     check.true(ended.returncode and "403" in ended.stderr, f"{what}: only an admin may")
 
 
-def not_served(check, it):
-    for command, words in NOT_SERVED.items():
-        ended = it.call(command, *words)
-        check.true(ended.returncode, f"{command} is not served: {ended.stdout}")
-        check.true("Code: 404." in ended.stderr, f"{command} says so: {ended.stderr}")
-
-
 def of_pools(check, stage, it):
     """On a server that has pools, where the catalogue says."""
     settings = {"NUSKU_POOLING__ENABLED": "true", "NUSKU_POOLING__ENABLE_VIRTUAL_POOL": "true"}
@@ -183,8 +165,7 @@ def run(check, stage):
                 tour(check, it)
         with check.part("openstack messaging: signed_urls"):
             signed_urls(check, it, server)
-        last = subscriptions if stage.troupe.is_zaqar else not_served
-        for tour in [last, purging, server_wide]:
+        for tour in [subscriptions, purging, server_wide]:
             with check.part(f"openstack messaging: {tour.__name__}"):
                 tour(check, it)
     with check.part("openstack messaging: pools"):

@@ -79,6 +79,12 @@ impl Line {
         self.workers.is_empty() && self.listeners.is_empty()
     }
 
+    /// How many of them have nothing to do but to wait.
+    pub fn resting(&self) -> usize {
+        let workers = self.workers.values().filter(|worker| worker.turn.is_none());
+        workers.count() + self.listeners.len()
+    }
+
     /// Lines up somebody who wants that many messages. It has a turn at once
     /// unless somebody waits already, which means that there is nothing.
     pub fn join(&mut self, wants: u32) -> (Ticket, Arc<Notify>) {

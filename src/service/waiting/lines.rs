@@ -70,6 +70,11 @@ impl Lines {
         self.waiters.subscribe()
     }
 
+    /// How many of them have looked and found nothing.
+    pub fn resting(&self) -> usize {
+        self.inside().lines.values().map(Line::resting).sum()
+    }
+
     /// Ends all waiting, for good.
     pub fn stop(&self) {
         self.stopped.send_replace(true);

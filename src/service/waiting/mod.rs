@@ -232,6 +232,13 @@ impl Service {
         self.waiting.lines.waiters()
     }
 
+    /// How many of them have looked and found nothing, so that the next message
+    /// is for the first of them.
+    #[must_use]
+    pub fn resting_waiters(&self) -> usize {
+        self.waiting.lines.resting()
+    }
+
     /// Who wants to know what comes to queues: for the task that lets stores
     /// look at the time.
     #[must_use]

@@ -190,7 +190,7 @@ fn look_at_ends(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
 }
 
 /// Every table that grows: the step that made it, its name, its primary key.
-const ORDERED: [(usize, &str, &[&str]); 14] = [
+const ORDERED: [(usize, &str, &[&str]); 15] = [
     (1, "ready", &["queue", "marker"]),
     (1, "claimed", &["queue", "marker"]),
     (1, "delayed", &["queue", "marker"]),
@@ -205,7 +205,11 @@ const ORDERED: [(usize, &str, &[&str]); 14] = [
     (3, "flavor", &["project", "name"]),
     (3, "catalogue", &["project", "name"]),
     (4, "subscription", &["number"]),
+    (DUE_SINCE, "due", &["project", "queue", "marker"]),
 ];
+
+/// The step that brought due messages.
+const DUE_SINCE: usize = 5;
 
 /// Opens the store to look at it; also how many steps its layout has taken.
 fn open(dir: &Path) -> Result<(Connection, usize), OpenError> {
@@ -271,12 +275,16 @@ fn matching_faults(conn: &Connection, steps: usize) -> rusqlite::Result<Vec<Stri
              WHERE coalesce(body.marker, body.number) >= coalesce(queue.next, 0)",
         )?;
     }
-    faults.extend(altered_bodies(conn)?);
+    faults.extend(altered(conn, "body", "bodies")?);
+    if steps >= DUE_SINCE {
+        faults.extend(altered(conn, "due", "due messages")?);
+    }
     Ok(faults)
 }
 
-fn altered_bodies(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let mut bodies = conn.prepare("SELECT number, crc, text FROM body")?;
+/// How many texts in a table are not what was written.
+fn altered(conn: &Connection, table: &str, what: &str) -> rusqlite::Result<Option<String>> {
+    let mut bodies = conn.prepare(&format!("SELECT number, crc, text FROM {table}"))?;
     let mut rows = bodies.query([])?;
     let mut altered = 0;
     while let Some(row) = rows.next()? {
@@ -284,7 +292,7 @@ fn altered_bodies(conn: &Connection) -> rusqlite::Result<Option<String>> {
             altered += 1;
         }
     }
-    Ok((altered > 0).then(|| format!("{altered} bodies are not what was written")))
+    Ok((altered > 0).then(|| format!("{altered} {what} are not what was written")))
 }
 
 fn inspect_queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInspection>> {

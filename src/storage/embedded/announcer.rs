@@ -5,8 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::model::{ProjectId, QueueKey, QueueName};
+use super::queues::key_from;
+use crate::model::QueueKey;
 use crate::storage::{Arrival, Watcher};
+
+/// What a commit brought.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Queues, by number, and how many messages came free in them.
+    pub arrivals: Vec<(i64, u64)>,
+    /// Queues in which something became due to subscribers.
+    pub due: Vec<QueueKey>,
+}
 
 /// Knows who wants to be told, once somebody does.
 #[derive(Default)]
@@ -19,12 +29,15 @@ impl Announcer {
         let _ = self.0.set(watcher);
     }
 
-    /// Tells what was committed: queues, by number, and how many messages came
-    /// free in them.
-    pub fn tell(&self, conn: &Connection, arrivals: Vec<(i64, u64)>) {
+    /// Tells what was committed.
+    pub fn tell(&self, conn: &Connection, news: News) {
+        let Some(watcher) = self.0.get() else { return };
+        news.due.iter().for_each(|queue| watcher.due(queue));
         // After the commit: whoever is not there yet will see it.
-        let Some(watcher) = self.0.get().filter(|watcher| watcher.is_watching()) else { return };
-        for (queue, count) in arrivals {
+        if !watcher.is_watching() {
+            return;
+        }
+        for (queue, count) in news.arrivals {
             match key_of(conn, queue) {
                 Ok(Some(key)) => watcher.arrived(&key, Arrival::Messages(count)),
                 // It was deleted in the meantime, with what came.
@@ -46,7 +59,5 @@ fn key_of(conn: &Connection, queue: i64) -> rusqlite::Result<Option<QueueKey>> {
     let found = find
         .query_row([queue], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
         .optional()?;
-    Ok(found.and_then(|(project, name)| {
-        Some(QueueKey { project: ProjectId::new(&project), name: QueueName::parse(&name)? })
-    }))
+    Ok(found.and_then(|(project, name)| key_from(&project, &name)))
 }

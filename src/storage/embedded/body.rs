@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::ids::Ids;
 use super::slip::Slip;
-use crate::model::{Body, JsonText, NewMessage, SealedBody, StoredMessage};
+use crate::model::{Body, JsonText, SealedBody, StoredMessage};
 
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
@@ -19,16 +19,16 @@ pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
 pub fn insert(
     into: &mut CachedStatement<'_>,
     slip: &Slip,
-    new: &NewMessage,
+    checksum: Option<&str>,
+    body: &Written<'_>,
 ) -> rusqlite::Result<()> {
-    let (number, text) = (slip.number, written(&new.body));
     into.execute(params![
-        number,
+        slip.number,
         slip.queue,
         slip.marker,
-        new.checksum,
-        crc(number, &text),
-        text.as_ref()
+        checksum,
+        body.crc,
+        body.text.as_ref()
     ])?;
     Ok(())
 }
@@ -37,19 +37,37 @@ pub fn insert(
 const SEALED: u8 = 1;
 
 /// A body as it lies in the file.
-fn written(body: &Body) -> Cow<'_, [u8]> {
-    match body {
-        Body::Json(text) => Cow::Borrowed(text.as_bytes()),
-        Body::Sealed(body) => [&[SEALED], body.as_bytes()].concat().into(),
+pub struct Written<'b> {
+    /// What tells whether it was altered.
+    pub crc: u32,
+    /// The text, or the sealed bytes behind [`SEALED`].
+    pub text: Cow<'b, [u8]>,
+}
+
+impl<'b> Written<'b> {
+    /// The body of message `number`.
+    pub fn new(number: u64, body: &'b Body) -> Self {
+        let text = match body {
+            Body::Json(text) => Cow::Borrowed(text.as_bytes()),
+            Body::Sealed(body) => [&[SEALED], body.as_bytes()].concat().into(),
+        };
+        Self { crc: crc(number, &text), text }
     }
 }
 
-/// What [`written`] was made of.
-fn read(written: &[u8]) -> Body {
-    match written.split_first() {
-        Some((&SEALED, sealed)) => Body::Sealed(SealedBody::new(Bytes::copy_from_slice(sealed))),
-        _ => Body::Json(JsonText::from_checked(Bytes::copy_from_slice(written))),
+/// The body that was written for message `number`.
+///
+/// # Errors
+///
+/// If it was altered on the disk: rather no answer than a wrong one.
+pub fn read(number: u64, crc_written: u32, text: &[u8]) -> rusqlite::Result<Body> {
+    if !is_intact(number, crc_written, text) {
+        return Err(altered(number));
     }
+    Ok(match text.split_first() {
+        Some((&SEALED, sealed)) => Body::Sealed(SealedBody::new(Bytes::copy_from_slice(sealed))),
+        _ => Body::Json(JsonText::from_checked(Bytes::copy_from_slice(text))),
+    })
 }
 
 /// CRC-32 of a body and of its number: SQLite has no checksums of its own, and
@@ -103,7 +121,7 @@ pub fn locate(conn: &Connection, queue: i64, number: u64) -> rusqlite::Result<Op
 
 /// The whole messages that belong to `slips`; one whose body is gone was
 /// deleted meanwhile and is left out. One whose body was altered on the disk is
-/// an error: rather no answer than a wrong one.
+/// an error.
 pub fn complete(
     conn: &Connection,
     ids: &Ids,
@@ -114,11 +132,8 @@ pub fn complete(
     for slip in slips {
         let found = find
             .query_row([slip.number], |row| {
-                let text = row.get_ref(2)?.as_bytes()?;
-                if !is_intact(slip.number, row.get(1)?, text) {
-                    return Err(altered(slip.number));
-                }
-                Ok((row.get(0)?, read(text)))
+                let body = read(slip.number, row.get(1)?, row.get_ref(2)?.as_bytes()?)?;
+                Ok((row.get(0)?, body))
             })
             .optional()?;
         if let Some((checksum, body)) = found {

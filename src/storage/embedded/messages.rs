@@ -9,7 +9,7 @@ use super::error::OpResult;
 use super::settle::settle;
 use super::slip::{ClaimedTaker, Place, Slip};
 use super::tx::Tx;
-use super::{EmbeddedDriver, body, claims, listing, markers};
+use super::{EmbeddedDriver, body, claims, due, listing, markers};
 use crate::model::{
     ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
 };
@@ -34,6 +34,7 @@ impl<'c> PostStatements<'c> {
 
 fn post(
     tx: &mut Tx<'_>,
+    key: &QueueKey,
     queue: i64,
     client: ClientId,
     messages: &[NewMessage],
@@ -42,13 +43,19 @@ fn post(
     let mut ids = Vec::with_capacity(messages.len());
     let mut slip = Slip::new(queue, client, now);
     let first = markers::take(tx, queue, messages.len(), now)?;
+    let is_due = tx.state.subscribed.contains(key, now) && !messages.is_empty();
+    let mut due = if is_due { Some(due::inserter(tx.conn)?) } else { None };
     for (marker, message) in (first..).zip(messages) {
         slip.number = tx.number();
         slip.marker = marker;
         slip.ttl = message.ttl;
         slip.expires = now.plus(message.ttl);
         let statements = tx.post_statements()?;
-        body::insert(&mut statements.body, &slip, message)?;
+        let written = body::Written::new(slip.number, &message.body);
+        body::insert(&mut statements.body, &slip, message.checksum.as_deref(), &written)?;
+        if let Some(into) = &mut due {
+            due::insert(into, key, &slip, message, &written)?;
+        }
         if message.delay == 0 {
             slip.insert_first(&mut statements.ready)?;
         } else {
@@ -59,6 +66,9 @@ fn post(
         ids.push(slip.id(tx.ids));
     }
     tx.note_arrivals(queue, ids.len());
+    if is_due {
+        tx.note_due(key);
+    }
     Ok(ids)
 }
 
@@ -261,7 +271,7 @@ impl MessageController for EmbeddedDriver {
         let (key, client) = (key.clone(), client.clone());
         self.write(move |tx| {
             tx.require(&key, &queue)?;
-            post(tx, queue.number, client, &messages, now)
+            post(tx, &key, queue.number, client, &messages, now)
         })
         .await
     }

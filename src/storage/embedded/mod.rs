@@ -12,10 +12,13 @@ mod body;
 mod catalogue;
 mod checkpointer;
 mod claims;
+mod deliveries;
+mod due;
 mod error;
 mod expiry;
 mod flavors;
 mod header;
+mod holds;
 mod ids;
 mod listing;
 mod lock;
@@ -31,6 +34,7 @@ mod schema;
 mod settle;
 mod shrink;
 mod slip;
+mod subscribed;
 mod subscriptions;
 mod tx;
 mod writer;
@@ -59,9 +63,9 @@ use self::writer::{Memory, Published, Writer};
 use crate::config::EmbeddedSettings;
 use crate::model::{QueueKey, Timestamp};
 use crate::storage::{
-    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
-    Watcher,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, DeliveryController,
+    FlavorController, MessageController, PoolController, QueueController, Result,
+    SubscriptionController, Volume, Watcher,
 };
 
 /// Messages collected in one commit.
@@ -112,6 +116,7 @@ impl EmbeddedDriver {
             admin::look_over(&conn, &path, steps)?;
         }
         schema::prepare(&mut conn, settings.writer_cache_mib)?;
+        subscriptions::forget_bound(&conn)?;
         let ids = Ids::load(&conn)?;
 
         let failed = |error| OpenError::Directory(dir.to_owned(), error);
@@ -216,6 +221,10 @@ impl DataDriver for EmbeddedDriver {
         self
     }
 
+    fn deliveries(&self) -> &dyn DeliveryController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         self.read(|conn| conn.query_row("SELECT 1", [], |_| Ok(()))).await
     }
@@ -232,6 +241,7 @@ impl DataDriver for EmbeddedDriver {
             let more = swept.more
                 || markers::forget_retired(tx.conn, now, GC_SLICE)?
                 || subscriptions::collect(tx, now, GC_SLICE)?
+                || due::collect(tx, now, GC_SLICE)?
                 || shrink::give_back(tx.conn)?;
             Ok(Collected { messages, more })
         })

@@ -21,6 +21,11 @@ pub fn number_of(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<i
         .optional()
 }
 
+/// The queue that a row names.
+pub fn key_from(project: &str, name: &str) -> Option<QueueKey> {
+    Some(QueueKey { project: ProjectId::new(project), name: QueueName::parse(name)? })
+}
+
 /// Whether the queue's record is kept in another store.
 pub fn is_placed(conn: &Connection, number: i64) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT placed FROM queue WHERE number = ?1")?

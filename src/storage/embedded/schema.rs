@@ -29,7 +29,10 @@
 //! * `pool`, `flavor`, `catalogue`: other stores and which queue is in which of
 //!   them. A row of `queue` that is `placed` is the other end of that: its record
 //!   is kept elsewhere, only its messages are here.
-//! * `subscription`: by the name of the queue, which need not exist.
+//! * `subscription`: by the name of the queue, which need not exist, with how far
+//!   it is in `due`.
+//! * `due`: copies of messages that subscribers are still to be told of, by the name
+//!   of the queue too, and by marker.
 //! * `sequence`: the next number nobody has used, and the key that makes ids of
 //!   numbers, one row. Numbers are reserved in blocks, as the runs of `expiry`
 //!   and the markers of a queue are, so that most commits touch none of them.
@@ -71,7 +74,7 @@ const SLIP_COLUMNS: &str = "\
 
 /// The steps from an empty file to the present layout.
 const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] =
-    &[first_layout, separate_markers, pools, subscriptions];
+    &[first_layout, separate_markers, pools, subscriptions, due_messages];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -147,6 +150,27 @@ fn subscriptions(conn: &Connection) -> rusqlite::Result<()> {
              confirmed INTEGER NOT NULL, UNIQUE (project, queue, subscriber));
          CREATE INDEX subscription_queue ON subscription (project, queue);
          CREATE INDEX subscription_expires ON subscription (expires);",
+    )
+}
+
+/// What subscribers are still to be told of, and how far each is. The indexes tell
+/// when the last subscription of a queue ends, and how far the slowest is.
+fn due_messages(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TABLE due (project TEXT NOT NULL, queue TEXT NOT NULL, marker INTEGER NOT NULL,
+             number INTEGER NOT NULL, created INTEGER NOT NULL, ttl INTEGER NOT NULL,
+             delay INTEGER NOT NULL, expires INTEGER NOT NULL, crc INTEGER NOT NULL,
+             text BLOB NOT NULL, PRIMARY KEY (project, queue, marker)) WITHOUT ROWID;
+         CREATE INDEX due_expires ON due (expires);
+         ALTER TABLE subscription ADD COLUMN bound_to BLOB;
+         ALTER TABLE subscription ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE subscription ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE subscription ADD COLUMN next_attempt INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE subscription ADD COLUMN failed_at INTEGER;
+         ALTER TABLE subscription ADD COLUMN failed_message BLOB;
+         ALTER TABLE subscription ADD COLUMN failed_reason TEXT;
+         CREATE INDEX subscription_end ON subscription (project, queue, expires);
+         CREATE INDEX subscription_done ON subscription (project, queue, done);",
     )
 }
 

@@ -1,6 +1,7 @@
 //! Subscriptions: one small table, keyed by the name of the queue and not by its
 //! number, for they outlive it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,17 +9,21 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Map, Value};
 
-use super::EmbeddedDriver;
+use uuid::Uuid;
+
 use super::error::OpResult;
 use super::ids::Ids;
+use super::queues::key_from;
 use super::tx::Tx;
+use super::{EmbeddedDriver, due};
 use crate::model::{
     NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
+    WorkerId,
 };
 use crate::storage::{Error, Result, Subscribed, SubscriptionController};
 
-/// Reads number, created, subscriber, ttl, options and confirmed.
-fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
+/// Reads number, created, subscriber, ttl, options, confirmed and bound_to.
+pub fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
     let created = Timestamp::from_seconds(row.get(1)?);
     let options: Map<String, Value> = serde_json::from_str(row.get_ref(4)?.as_str()?)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?;
@@ -29,7 +34,7 @@ fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
         created,
         options,
         confirmed: row.get(5)?,
-        bound_to: None,
+        bound_to: row.get::<_, Option<_>>(6)?.map(|it| WorkerId::from_uuid(Uuid::from_bytes(it))),
     })
 }
 
@@ -44,7 +49,8 @@ fn find(
     let Some(number) = ids.subscription_number(id) else { return Ok(None) };
     let found = conn
         .prepare_cached(
-            "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
+            "SELECT number, created, subscriber, ttl, options, confirmed, bound_to
+             FROM subscription
              WHERE number = ?1 AND project = ?2 AND queue = ?3 AND expires > ?4",
         )?
         .query_row((number, queue.project.as_str(), queue.name.as_str(), now.seconds()), |row| {
@@ -57,7 +63,7 @@ fn find(
 /// The subscription of a subscriber. An expired one is removed: another may take
 /// its place.
 fn of_subscriber(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     queue: &QueueKey,
     subscriber: &str,
     now: Timestamp,
@@ -71,14 +77,16 @@ fn of_subscriber(
         .execute(key)?;
     tx.conn
         .prepare_cached(
-            "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
+            "SELECT number, created, subscriber, ttl, options, confirmed, bound_to
+             FROM subscription
              WHERE project = ?1 AND queue = ?2 AND subscriber = ?3 AND expires > ?4",
         )?
         .query_row(key, |row| from_row(row, tx.ids))
         .optional()
 }
 
-fn create(
+/// See [`SubscriptionController::create`].
+pub fn create(
     tx: &mut Tx<'_>,
     queue: &QueueKey,
     new: NewSubscription,
@@ -91,7 +99,8 @@ fn create(
     tx.conn
         .prepare_cached(
             "INSERT INTO subscription (number, project, queue, subscriber, created, ttl, expires,
-                 options, confirmed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, FALSE)",
+                 options, confirmed, bound_to, done)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, FALSE, ?9, ?10)",
         )?
         .execute((
             number,
@@ -102,7 +111,10 @@ fn create(
             new.ttl,
             now.later(new.ttl).seconds(),
             Value::Object(new.options).to_string(),
+            new.bound_to.map(|worker| worker.as_uuid().into_bytes()),
+            due::last(tx.conn, queue)?.unwrap_or(0),
         ))?;
+    tx.state.subscribed.refresh(tx.conn, queue)?;
     Ok(Subscribed::New(tx.ids.subscription(now, number)))
 }
 
@@ -134,20 +146,43 @@ fn update(
             change.ttl.map(|ttl| now.later(ttl).seconds()),
             change.options.map(|options| Value::Object(options).to_string()),
         ))?;
-    Ok(())
+    Ok(tx.state.subscribed.refresh(tx.conn, queue)?)
 }
 
 /// Removes up to `budget` subscriptions that have expired; whether there may be
 /// more of them.
-pub fn collect(tx: &Tx<'_>, now: Timestamp, budget: usize) -> OpResult<bool> {
-    let removed = tx
-        .conn
-        .prepare_cached(
-            "DELETE FROM subscription WHERE number IN
-                 (SELECT number FROM subscription WHERE expires <= ?1 LIMIT ?2)",
-        )?
-        .execute((now.seconds(), budget))?;
-    Ok(removed >= budget)
+pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<bool> {
+    let mut expired = tx.conn.prepare_cached(
+        "SELECT number, project, queue FROM subscription WHERE expires <= ?1 LIMIT ?2",
+    )?;
+    let expired = expired
+        .query_map((now.seconds(), budget), |row| {
+            Ok((row.get(0)?, key_from(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)))
+        })?
+        .collect::<rusqlite::Result<Vec<(u64, _)>>>()?;
+    let mut remove = tx.conn.prepare_cached("DELETE FROM subscription WHERE number = ?1")?;
+    for (number, _) in &expired {
+        remove.execute([number])?;
+    }
+    let queues: BTreeSet<_> = expired.iter().filter_map(|(_, queue)| queue.as_ref()).collect();
+    for queue in queues {
+        removed(tx, queue)?;
+    }
+    Ok(expired.len() >= budget)
+}
+
+/// Sees to what follows from subscriptions of a queue being gone.
+fn removed(tx: &mut Tx<'_>, queue: &QueueKey) -> OpResult<()> {
+    tx.state.subscribed.refresh(tx.conn, queue)?;
+    due::forget(tx.conn, queue, due::FEW)?;
+    Ok(())
+}
+
+/// Removes subscriptions whose only worker was another process: it has ended, for
+/// this one has the store.
+pub fn forget_bound(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM subscription WHERE bound_to IS NOT NULL", [])?;
+    Ok(())
 }
 
 #[async_trait]
@@ -188,7 +223,8 @@ impl SubscriptionController for EmbeddedDriver {
         let (queue, memory) = (queue.clone(), Arc::clone(&self.memory));
         self.read(move |conn| {
             conn.prepare_cached(
-                "SELECT number, created, subscriber, ttl, options, confirmed FROM subscription
+                "SELECT number, created, subscriber, ttl, options, confirmed, bound_to
+                 FROM subscription INDEXED BY subscription_queue
                  WHERE project = ?1 AND queue = ?2 AND number > ?3 AND expires > ?4
                  ORDER BY number LIMIT ?5",
             )?
@@ -242,7 +278,7 @@ impl SubscriptionController for EmbeddedDriver {
                      WHERE number = ?1 AND created = ?2 AND project = ?3 AND queue = ?4",
                 )?
                 .execute((number, created, queue.project.as_str(), queue.name.as_str()))?;
-            Ok(())
+            removed(tx, &queue)
         })
         .await
     }
@@ -253,7 +289,7 @@ impl SubscriptionController for EmbeddedDriver {
             tx.conn
                 .prepare_cached("DELETE FROM subscription WHERE project = ?1 AND queue = ?2")?
                 .execute((queue.project.as_str(), queue.name.as_str()))?;
-            Ok(())
+            removed(tx, &queue)
         })
         .await
     }

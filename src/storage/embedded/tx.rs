@@ -4,18 +4,21 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::announcer::News;
 use super::error::OpResult;
 use super::expiry::Runs;
+use super::holds::Holds;
 use super::ids::Ids;
 use super::markers::Counters;
 use super::messages::PostStatements;
 use super::recent::Posted;
 use super::registry::{Known, QueueRef, Registry};
+use super::subscribed::SubscribedQueues;
 use crate::model::{NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
 
-/// What the writer keeps in memory between commits. None of it is truth: all
-/// can be read back from the file, see [`State::reload`].
+/// What the writer keeps in memory between commits. None of it but the holds is
+/// truth: all can be read back from the file, see [`State::reload`].
 #[derive(Debug)]
 pub struct State {
     next_number: u64,
@@ -30,6 +33,12 @@ pub struct State {
     pub runs: Runs,
     /// Where the queues' markers stand.
     pub counters: Counters,
+    /// Where posts make something due.
+    pub subscribed: SubscribedQueues,
+    /// Who delivers to which subscription.
+    pub holds: Holds,
+    /// The last queue whose due messages the collector looked at on its way.
+    pub swept_due: Option<QueueKey>,
 }
 
 /// Numbers are reserved on disk this many at a time: a commit seldom has to
@@ -56,6 +65,9 @@ impl State {
             dead_ends: HashMap::new(),
             runs: Runs::default(),
             counters: Counters::default(),
+            subscribed: SubscribedQueues::load(conn)?,
+            holds: Holds::default(),
+            swept_due: None,
         })
     }
 
@@ -68,8 +80,10 @@ impl State {
         self.dead_ends.clear();
         self.runs = Runs::default();
         self.counters.clear();
+        self.holds.undo();
         self.next_due = i64::MIN;
         self.next_due = first_due(conn)?;
+        self.subscribed = SubscribedQueues::load(conn)?;
         Ok(())
     }
 
@@ -120,8 +134,8 @@ pub struct Told {
     pub effects: Vec<Effect>,
     /// To the memory of bodies.
     pub posted: Vec<Posted>,
-    /// To those who wait: queues, by number, and how many messages came.
-    pub arrivals: Vec<(i64, u64)>,
+    /// To those who wait, and to those who deliver.
+    pub news: News,
 }
 
 /// An open transaction with its place in the writer's state.
@@ -221,9 +235,17 @@ impl<'c> Tx<'c> {
     /// Notes that so many messages came to a queue, or came free in it.
     pub fn note_arrivals(&mut self, queue: i64, count: usize) {
         let count = count as u64;
-        match self.told.arrivals.last_mut() {
+        match self.told.news.arrivals.last_mut() {
             Some((last, sum)) if *last == queue => *sum += count,
-            _ => self.told.arrivals.push((queue, count)),
+            _ => self.told.news.arrivals.push((queue, count)),
+        }
+    }
+
+    /// Notes that something became due to the subscribers of a queue.
+    pub fn note_due(&mut self, queue: &QueueKey) {
+        let due = &mut self.told.news.due;
+        if due.last() != Some(queue) {
+            due.push(queue.clone());
         }
     }
 

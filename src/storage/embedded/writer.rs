@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::announcer::Announcer;
+use super::announcer::{Announcer, News};
 use super::error::{OpError, OpResult, unavailable};
 use super::ids::Ids;
 use super::recent::RecentBodies;
@@ -200,10 +200,10 @@ impl Loop {
     /// Runs a group and answers it.
     fn serve(&mut self, group: &mut Vec<Box<dyn Op>>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(group)));
-        let (arrivals, failure) = match outcome {
-            Ok(Ok(arrivals)) => (arrivals, None),
-            Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
-            Err(_) => (Vec::new(), Some("an operation panicked".to_owned())),
+        let (news, failure) = match outcome {
+            Ok(Ok(news)) => (news, None),
+            Ok(Err(error)) => (News::default(), Some(error.to_string())),
+            Err(_) => (News::default(), Some("an operation panicked".to_owned())),
         };
         let failure = failure.map(|reason| {
             tracing::error!(%reason, requests = group.len(), "a group of writes was rolled back");
@@ -214,25 +214,26 @@ impl Loop {
         for op in group.drain(..) {
             op.finish(failure.as_ref());
         }
-        self.memory.announcer.tell(&self.conn, arrivals);
+        self.memory.announcer.tell(&self.conn, news);
         self.wind_back_log();
     }
 
-    /// Commits a group; what came to which queue.
-    fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<Vec<(i64, u64)>> {
+    /// Commits a group; what it brought.
+    fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<News> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
         for op in group {
             op.run(&mut tx)?;
         }
-        let Told { effects, posted, arrivals } = tx.finish()?;
+        let Told { effects, posted, news } = tx.finish()?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
+        self.state.holds.keep();
         self.published.commits.fetch_add(1, Ordering::Release);
         for effect in effects {
             effect.apply(&self.memory.registry);
         }
         self.memory.recent.add(posted);
-        Ok(arrivals)
+        Ok(news)
     }
 
     /// Back to what is on disk, in the file and in memory.

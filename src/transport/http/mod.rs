@@ -103,9 +103,6 @@ pub fn serve(
     .tls_handshake_timeout(seconds(http.head_timeout))
     .keep_alive(seconds(http.keep_alive))
     .client_disconnect_timeout(LINGER)
-    // Who hangs up waits no more: its place in a line is free at once. A client
-    // that only says that it will send no more cannot be told apart.
-    .h1_allow_half_closed(false)
     .shutdown_timeout(u64::from(http.shutdown_timeout))
     .disable_signals();
     let server = match http.workers {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::{Extensions, ServiceRequest};
 use actix_web::{HttpRequest, rt};
+use tokio::sync::Notify;
 
 /// How often a worker looks at its connections.
 const ROUND: Duration = Duration::from_secs(1);
@@ -33,6 +34,17 @@ struct Connection {
     socket: TcpStream,
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
+    /// Requests that want to know when the client hangs up.
+    listening: Cell<u32>,
+    hung_up: Notify,
+}
+
+impl Connection {
+    /// Whether the client has said that it sends no more, which is all that can
+    /// be seen of one that is gone.
+    fn has_hung_up(&self) -> bool {
+        matches!(self.socket.peek(&mut [0]), Ok(0))
+    }
 }
 
 /// A connection, for whoever still works for it when its request is answered.
@@ -51,6 +63,40 @@ pub fn watched(request: &HttpRequest) -> Option<Watched> {
     request.conn_data::<Rc<Connection>>().cloned().map(Watched)
 }
 
+/// Does `work`, which may take `wait` seconds, unless the client hangs up meanwhile:
+/// `None` then, within a [`ROUND`]. Work that does not wait is always done: a client
+/// that says that it will send no more may still read the answer.
+pub async fn unless_hung_up<T>(
+    request: &HttpRequest,
+    wait: Option<i64>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let connection = request.conn_data::<Rc<Connection>>().filter(|_| wait > Some(0));
+    let Some(connection) = connection else { return Some(work.await) };
+    let listening = Listening::to(connection);
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = listening.0.hung_up.notified() => None,
+    }
+}
+
+/// Somebody who wants to know when the client hangs up.
+struct Listening(Rc<Connection>);
+
+impl Listening {
+    fn to(connection: &Rc<Connection>) -> Self {
+        connection.listening.set(connection.listening.get() + 1);
+        Self(Rc::clone(connection))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.set(self.0.listening.get().saturating_sub(1));
+    }
+}
+
 /// A request in work; nothing is shut down while it exists.
 pub struct Working(Rc<Connection>);
 
@@ -66,6 +112,8 @@ pub fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
         socket: socket.into(),
         requests: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
+        listening: Cell::new(0),
+        hung_up: Notify::new(),
     });
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
     data.insert(connection);
@@ -93,7 +141,8 @@ impl Drop for Working {
     }
 }
 
-/// Shuts down what has stalled, and forgets what is closed.
+/// Shuts down what has stalled, tells of clients that hung up, and forgets what is
+/// closed.
 fn round(limit: Duration) {
     CONNECTIONS.with_borrow_mut(|all| {
         all.retain(|connection| {
@@ -103,6 +152,9 @@ fn round(limit: Duration) {
             if has_stalled {
                 // One that the client closed meanwhile is as good.
                 let _ = connection.socket.shutdown(Shutdown::Both);
+            }
+            if connection.listening.get() > 0 && connection.has_hung_up() {
+                connection.hung_up.notify_waiters();
             }
             !has_stalled
         });

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use nusku::model::Timestamp;
 use nusku::storage::{
-    ClaimController, Collected, DataDriver, MessageController, Result, Storage,
-    SubscriptionController, Volume,
+    ClaimController, Collected, DataDriver, DeliveryController, MessageController, Result, Storage,
+    SubscriptionController, Volume, Watcher,
 };
 
 use super::Harness;
@@ -56,6 +56,14 @@ impl DataDriver for InTurn {
 
     fn subscriptions(&self) -> &dyn SubscriptionController {
         self.next().subscriptions()
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryController {
+        self.next().deliveries()
+    }
+
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        self.members.iter().for_each(|member| member.announce_to(Arc::clone(&watcher)));
     }
 
     async fn ping(&self) -> Result<()> {

@@ -19,9 +19,11 @@ mod crowd;
 mod dead_letters;
 mod delays;
 mod deletes;
+mod deliveries;
 mod expiry;
 mod flavors;
 mod harness;
+mod holds;
 mod lasting;
 mod markers;
 mod messages;
@@ -192,6 +194,37 @@ macro_rules! contract {
                 gc_collects_subscriptions_that_expired_and_no_others,
                 subscriptions_survive_a_restart,
                 options_come_back_with_the_same_value,
+            ]);
+            contract!(@cases $fresh, deliveries: [
+                a_queue_without_subscriptions_makes_nothing_due,
+                a_message_becomes_due_as_it_was_posted,
+                a_post_that_fails_makes_nothing_due,
+                an_ended_subscription_makes_nothing_due,
+                a_new_subscription_begins_behind_older_messages,
+                due_messages_are_read_page_by_page,
+                queues_with_something_due_are_listed_page_by_page,
+                what_becomes_of_a_message_does_not_touch_what_is_due,
+                due_messages_go_when_all_subscriptions_are_past_them,
+                due_messages_go_when_they_expire,
+                due_messages_go_with_the_last_subscription,
+                a_change_leaves_the_progress_alone,
+                what_is_due_survives_a_restart,
+                what_is_due_is_announced_once_it_can_be_seen,
+            ]);
+            contract!(@cases $fresh, holds: [
+                a_taken_subscription_is_held,
+                a_note_keeps_the_progress_and_extends_the_hold,
+                who_lost_the_hold_notes_nothing,
+                a_release_lets_go_unless_more_came,
+                a_release_keeps_the_progress,
+                subscriptions_are_taken_page_by_page,
+                who_is_past_everything_is_not_taken,
+                an_ended_subscription_is_out_of_all_hands,
+                a_bound_subscription_is_taken_by_its_worker_alone,
+                a_dropped_hold_is_free_at_once,
+                the_last_failure_is_kept,
+                of_many_takers_each_subscription_has_one,
+                no_post_slips_past_a_release,
             ]);
             contract!(@cases $fresh, lasting: [
                 messages_and_metadata_survive_a_restart,

@@ -8,8 +8,8 @@ use nusku::model::{
     QueueKey, QueueName, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
-    CatalogueController, ClaimController, DataDriver, FlavorController, MessageController,
-    PoolController, QueueController, Storage, SubscriptionController,
+    CatalogueController, ClaimController, DataDriver, DeliveryController, FlavorController,
+    MessageController, PoolController, QueueController, Storage, SubscriptionController,
 };
 use tokio::sync::Mutex;
 
@@ -71,6 +71,10 @@ impl Store {
 
     pub fn subscriptions(&self) -> &dyn SubscriptionController {
         self.storage.data.subscriptions()
+    }
+
+    pub fn deliveries(&self) -> &dyn DeliveryController {
+        self.storage.data.deliveries()
     }
 
     pub fn data(&self) -> &dyn DataDriver {

@@ -1,6 +1,6 @@
 //! The model behind the storage traits: one lock around every method.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
 use nusku::model::{
@@ -8,19 +8,23 @@ use nusku::model::{
     QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
-    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, DeliveryController,
+    FlavorController, MessageController, PoolController, QueueController, Result,
+    SubscriptionController, Volume, Watcher,
 };
 
 use super::State;
 
 /// The reference driver. Holds its data until it is dropped.
 #[derive(Default)]
-pub struct ModelDriver(Mutex<State>);
+pub struct ModelDriver {
+    state: Mutex<State>,
+    watcher: OnceLock<Arc<dyn Watcher>>,
+}
 
 impl ModelDriver {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 }
 
@@ -38,13 +42,23 @@ impl DataDriver for ModelDriver {
         self
     }
 
+    fn deliveries(&self) -> &dyn DeliveryController {
+        self
+    }
+
     async fn ping(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Of what is due; it tells nobody of arrivals.
+    fn announce_to(&self, watcher: Arc<dyn Watcher>) {
+        let _ = self.watcher.set(watcher);
     }
 
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
         let mut state = self.state();
         state.end_subscriptions(now);
+        state.collect_due(now);
         Ok(state.collect(now))
     }
 
@@ -134,7 +148,11 @@ impl MessageController for ModelDriver {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
-        self.state().at(now).post(queue, client, messages, now)
+        let (ids, is_due) = self.state().at(now).post(queue, client, messages, now)?;
+        if let Some(watcher) = self.watcher.get().filter(|_| is_due) {
+            watcher.due(queue);
+        }
+        Ok(ids)
     }
 
     async fn list(

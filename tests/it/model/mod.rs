@@ -5,6 +5,7 @@
 //! every real driver against, so each rule is written down the most obvious
 //! way, never the fastest.
 
+mod deliveries;
 mod driver;
 mod pools;
 mod subscriptions;
@@ -17,7 +18,7 @@ use nusku::model::{
     MessageId, Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey,
     QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
-use nusku::storage::{Collected, Error, Result, Volume};
+use nusku::storage::{Collected, DueMessage, Error, Result, Volume};
 
 pub use driver::ModelDriver;
 
@@ -34,6 +35,9 @@ struct State {
     places: BTreeMap<(QueueKey, MessageId), u64>,
     /// In the order in which they were made.
     subscriptions: Vec<subscriptions::Kept>,
+    subscriptions_made: u64,
+    /// What subscribers are to be told of, by marker.
+    due: BTreeMap<QueueKey, BTreeMap<u64, DueMessage>>,
     /// Messages that expired and that no collection has reported yet.
     expired: u64,
 }
@@ -172,18 +176,19 @@ impl State {
             .collect()
     }
 
+    /// Ids, and whether something became due.
     fn post(
         &mut self,
         queue: &QueueKey,
         client: &ClientId,
         messages: Vec<NewMessage>,
         now: Timestamp,
-    ) -> Result<Vec<MessageId>> {
+    ) -> Result<(Vec<MessageId>, bool)> {
         if !self.queues.contains_key(queue) {
             return Err(Error::QueueDoesNotExist(queue.clone()));
         }
-        let mut ids = Vec::new();
-        for new in messages {
+        let mut posted = Vec::new();
+        for new in messages.clone() {
             let id = MessageId::from_bytes(next_id(now));
             let message = StoredMessage {
                 id,
@@ -204,9 +209,10 @@ impl State {
                 claim_count: 0,
             };
             self.append(queue, kept);
-            ids.push(id);
+            posted.push((self.last_markers[queue], id));
         }
-        Ok(ids)
+        let is_due = self.make_due(queue, &posted, &messages, now);
+        Ok((posted.into_iter().map(|(_, id)| id).collect(), is_due))
     }
 
     fn list(&self, queue: &QueueKey, query: &ListQuery, now: Timestamp) -> Vec<StoredMessage> {

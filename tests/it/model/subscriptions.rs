@@ -2,17 +2,23 @@
 
 use async_trait::async_trait;
 use nusku::model::{
-    NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
+    MessageId, NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId,
+    Timestamp, WorkerId,
 };
-use nusku::storage::{Error, Result, Subscribed, SubscriptionController};
+use nusku::storage::{Error, Failure, Progress, Result, Subscribed, SubscriptionController};
 
 use super::{ModelDriver, State};
 
 /// A subscription and what only the store knows of it.
 pub struct Kept {
-    queue: QueueKey,
-    subscription: Subscription,
+    pub(super) queue: QueueKey,
+    pub(super) subscription: Subscription,
     expires: Timestamp,
+    pub(super) progress: Progress,
+    /// The last one.
+    pub(super) failure: Option<Failure>,
+    /// Who delivers, and until when nobody else does.
+    pub(super) hold: Option<(WorkerId, Timestamp)>,
 }
 
 impl State {
@@ -22,9 +28,20 @@ impl State {
     }
 
     /// The live ones of a queue.
-    fn subscribed(&mut self, queue: &QueueKey, now: Timestamp) -> impl Iterator<Item = &mut Kept> {
+    pub(super) fn subscribed(
+        &mut self,
+        queue: &QueueKey,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &mut Kept> {
         self.end_subscriptions(now);
         self.subscriptions.iter_mut().filter(move |kept| kept.queue == *queue)
+    }
+
+    /// Ids in the order of their making, for they are markers too.
+    fn next_subscription_id(&mut self, now: Timestamp) -> SubscriptionId {
+        self.subscriptions_made += 1;
+        let seconds = u32::try_from(now.seconds()).unwrap_or_default();
+        SubscriptionId::from_bytes(MessageId::from_parts(seconds, self.subscriptions_made).bytes())
     }
 
     fn subscription(
@@ -51,11 +68,18 @@ impl SubscriptionController for ModelDriver {
         if let Some(kept) = state.subscribed(queue, now).find(of_subscriber) {
             return Ok(Subscribed::Existing(kept.subscription.clone()));
         }
-        let id = SubscriptionId::from_bytes(super::next_id(now));
+        let id = state.next_subscription_id(now);
         let NewSubscription { subscriber, ttl, options, bound_to } = new;
         let subscription =
             Subscription { id, subscriber, ttl, created: now, options, confirmed: false, bound_to };
-        let kept = Kept { queue: queue.clone(), subscription, expires: now.later(ttl) };
+        let kept = Kept {
+            queue: queue.clone(),
+            subscription,
+            expires: now.later(ttl),
+            progress: Progress { done: state.last_due(queue), ..Progress::default() },
+            failure: None,
+            hold: None,
+        };
         state.subscriptions.push(kept);
         Ok(Subscribed::New(id))
     }

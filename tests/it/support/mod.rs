@@ -170,8 +170,12 @@ impl TestApp {
     /// Returns when so many requests wait for messages.
     pub fn await_waiters(&self, count: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut waiters = self.service.as_ref().unwrap().waiters();
+        let service = self.service.as_ref().unwrap();
+        let mut waiters = service.waiters();
         runtime.block_on(waiters.wait_for(|&waiters| waiters == count)).unwrap();
+        while service.resting_waiters() != count {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// What a stop does first.

@@ -180,6 +180,12 @@ impl Scene {
     pub async fn await_waiters(&self, count: usize) {
         let mut waiters = self.service.waiters();
         soon(waiters.wait_for(|&waiters| waiters == count)).await.unwrap();
+        let at_rest = async {
+            while self.service.resting_waiters() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        soon(at_rest).await;
     }
 }
 

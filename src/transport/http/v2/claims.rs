@@ -14,6 +14,7 @@ use crate::service::{ClaimTerms, Field, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::query::Query;
+use crate::transport::http::stalled::unless_hung_up;
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the claims on a queue.
@@ -41,7 +42,8 @@ async fn create(
     let body = body::read_small(&request, payload).await?.filter(|body| !body.is_empty());
     let (ttl, grace) = body.as_ref().map_or(Ok((Field::Missing, Field::Missing)), terms)?;
     let (queue, terms) = (Arc::new(queue), ClaimTerms { limit, ttl, grace });
-    let claim = service.claim_or_wait(&queue, terms, wait).await;
+    let claim = service.claim_or_wait(&queue, terms, wait);
+    let claim = unless_hung_up(&request, wait, claim).await.unwrap_or(Ok(None));
     let Some(claim) = claim.during("Claim could not be created.")? else {
         return Ok(HttpResponse::NoContent().finish());
     };

@@ -15,6 +15,7 @@ use crate::service::{MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{EventStream, Granted, Known, segment};
 use crate::transport::http::query::{Link, Query};
+use crate::transport::http::stalled::unless_hung_up;
 use crate::transport::http::{body, resource, wire};
 
 /// Mounts the messages of a queue and each single one.
@@ -100,7 +101,11 @@ async fn list(
         include_claimed: include_claimed.unwrap_or(false),
         include_delayed: include_delayed.unwrap_or(false),
     };
-    let page = service.list_or_wait(&queue, &client, listing, query.integer("wait")?).await;
+    let wait = query.integer("wait")?;
+    let page = service.list_or_wait(&queue, &client, listing, wait);
+    let Some(page) = unless_hung_up(&request, wait, page).await else {
+        return Ok(HttpResponse::NoContent().finish());
+    };
     let page = page.during("Messages could not be listed.")?;
     let next = page.last.map(|last| {
         let marker = last.to_string();
