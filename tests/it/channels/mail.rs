@@ -18,7 +18,7 @@ const TO: &str = "mailto:orders@example.net?subject=New%20order";
 
 fn settings() -> MailSettings {
     let mut settings = defaults().notification.mail;
-    settings.sender = "nusku <nusku@example.net>".to_owned();
+    "nusku <nusku@example.net>".clone_into(&mut settings.sender);
     settings.timeout = 10;
     settings
 }

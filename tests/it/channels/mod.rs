@@ -1,5 +1,7 @@
 //! The ways to reach subscribers, each with a real other side.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write options where they are used")]
+
 mod mail;
 mod receiver;
 mod sink;

@@ -136,8 +136,8 @@ async fn a_webhook_is_called_with_a_token_that_is_kept_and_renewed() {
     assert_eq!(scope, json!({"OS-TRUST:trust": {"id": "trust-0"}}));
     // The first token was for making the trust.
     let tokens = |receiver: &Receiver| -> Vec<String> {
-        let received = receiver.received();
-        received.iter().map(|it| it.header("x-auth-token").to_owned()).collect()
+        let requests = receiver.received();
+        requests.iter().map(|it| it.header("x-auth-token").to_owned()).collect()
     };
     assert_eq!(tokens(&receiver), ["own-2", "own-2", "own-2"]);
     clock.advance(3600 - 30);

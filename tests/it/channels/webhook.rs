@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use nusku::service::notification::channel::{Channel, Outcome};
 use serde_json::json;
@@ -57,8 +59,7 @@ async fn a_secret_signs_what_is_sent() {
     let signature = request.header("webhook-signature").strip_prefix("v1,").unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(b"0123456789abcdef").unwrap();
     mac.update(format!("s1.m1.{}.x", START.seconds()).as_bytes());
-    use base64::Engine as _;
-    let signature = base64::engine::general_purpose::STANDARD.decode(signature).unwrap();
+    let signature = STANDARD.decode(signature).unwrap();
     mac.verify_slice(&signature).unwrap();
 }
 
