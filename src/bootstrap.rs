@@ -19,6 +19,7 @@ use crate::channels;
 use crate::clock::Clock;
 use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::notification::Dispatcher;
 use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
@@ -90,6 +91,7 @@ pub struct Running {
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     service: Arc<Service>,
+    dispatcher: Dispatcher,
     gc: Task,
     waits: Task,
     watches: Vec<Task>,
@@ -144,6 +146,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         http: server.handle(),
         served: tokio::spawn(server),
         waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
+        dispatcher: Dispatcher::start(&service),
         service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
         watches,
@@ -166,11 +169,13 @@ impl Running {
         (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
     }
 
-    /// Answers those who wait, stops accepting, answers what is in flight (for `http.shutdown_timeout`
-    /// at most), ends the tasks and closes the store.
+    /// Answers those who wait, stops accepting, answers what is in flight (for
+    /// `http.shutdown_timeout` at most), lets attempts to tell subscribers end (for some
+    /// seconds), ends the tasks and closes the store.
     pub async fn stop(self) {
         self.service.stop_waiting();
         self.http.stop(true).await;
+        self.dispatcher.stop().await;
         self.gc.stop().await;
         self.waits.stop().await;
         for watch in self.watches {

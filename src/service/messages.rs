@@ -122,6 +122,16 @@ impl Service {
         client: &ClientId,
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>> {
+        self.post_drafts(queue, client, drafts).await
+    }
+
+    /// Posts as [`Service::post_messages`] does, for the server itself.
+    pub(super) async fn post_drafts(
+        &self,
+        queue: &QueueKey,
+        client: &ClientId,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<MessageId>> {
         let metadata = self.storage.control.queues().metadata(queue).await?;
         let options = QueueOptions::new(metadata.as_deref(), &self.limits);
         let messages = self.check_drafts(queue, drafts, options)?;

@@ -36,7 +36,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use self::notification::{Channels, DueQueues, Ears};
+use self::notification::Notifications;
 use self::placement::Placements;
 use self::policy::PolicyBook;
 use self::waiting::Waiting;
@@ -66,8 +66,7 @@ pub struct Service {
     enable_checksum: bool,
     signing_key: Option<String>,
     waiting: Waiting,
-    due_queues: Arc<DueQueues>,
-    channels: Arc<Channels>,
+    notifications: Notifications,
     keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
@@ -80,9 +79,8 @@ impl Service {
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         let waiting = Waiting::new(&settings.waiting);
-        let due_queues = Arc::new(DueQueues::default());
-        let ears = Ears { waiting: waiting.watcher(), due: Arc::clone(&due_queues) };
-        storage.data.announce_to(Arc::new(ears));
+        let notifications = Notifications::new(&settings.notification);
+        storage.data.announce_to(notifications.ears(waiting.watcher()));
         Self {
             storage,
             clock,
@@ -90,8 +88,7 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
-            due_queues,
-            channels: Arc::default(),
+            notifications,
             keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),
@@ -102,12 +99,6 @@ impl Service {
     #[must_use]
     pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
         Self { policy, ..self }
-    }
-
-    /// The same, reaching subscribers by these channels; without, by none.
-    #[must_use]
-    pub fn with_channels(self, channels: Arc<Channels>) -> Self {
-        Self { channels, ..self }
     }
 
     /// The same, with messages in the pools of `router`, which must be the data

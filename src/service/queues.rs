@@ -254,6 +254,7 @@ impl Service {
         }
         if targets.subscriptions {
             self.storage.data.subscriptions().purge(queue).await?;
+            self.notifications.subscriptions_changed();
         }
         Ok(())
     }

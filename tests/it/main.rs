@@ -25,6 +25,7 @@ mod import;
 mod isolation;
 mod model;
 mod mongodb_start;
+mod notification;
 mod observers;
 mod on_mongodb;
 mod policy;

@@ -46,7 +46,17 @@ pub(super) fn prepare(ini: &mut Ini) {
 /// Carries over what several options decide about. `directory` is that of the
 /// configuration, in which Zaqar looks for policies.
 pub(super) fn carry(reader: &Reader, directory: &Path, import: &mut Import) {
-    for step in [front_end, authentication, trustee, mail::templates, log, encryption, stores] {
+    let steps = [
+        front_end,
+        authentication,
+        trustee,
+        log,
+        encryption,
+        notification,
+        mail::templates,
+        stores,
+    ];
+    for step in steps {
         if let Err(finding) = step(reader, import) {
             import.findings.push(finding);
         }
@@ -117,6 +127,23 @@ fn encryption(reader: &Reader, import: &mut Import) -> Result<()> {
     let (section, name) = ("transport", "message_encryption_key");
     if reader.value(section, name)?.is_some_and(|key| key != "AES256") {
         let note = "it opens what Zaqar encrypted; to encrypt anew, set encryption.keys";
+        import.findings.push(reader.finding(section, name, Judgement::Lost, note));
+    }
+    Ok(())
+}
+
+/// Zaqar tells subscribers only where this stage is in the pipeline of messages.
+fn notification(reader: &Reader, import: &mut Import) -> Result<()> {
+    let (section, name) = ("storage", "message_pipeline");
+    let stages = reader.value(section, name)?.unwrap_or_default();
+    let mut stages: Vec<_> = list(&stages).collect();
+    let count = stages.len();
+    stages.retain(|stage| *stage != "zaqar.notification.notifier");
+    if stages.len() == count {
+        import.set("notification.enabled", false, reader.place(section, name));
+    }
+    if !stages.is_empty() {
+        let note = "nusku takes no plug-ins, except that it tells subscribers";
         import.findings.push(reader.finding(section, name, Judgement::Lost, note));
     }
     Ok(())

@@ -55,8 +55,14 @@ fn zaqars_defaults_are_ours() {
     assert_eq!(settings.storage.mongodb.driver, MongodbDriverName::Plain);
     let lines: Vec<_> = toml.lines().filter(|line| line.contains(" = ")).collect();
     // Of these the generator knows the defaults of the library only.
-    let expected =
-        ["zaqar_key = \"AES256\"", "driver = \"mongodb\"", "uri = \"mongodb://localhost:27017\""];
+    let expected = [
+        "zaqar_key = \"AES256\"",
+        "driver = \"mongodb\"",
+        "uri = \"mongodb://localhost:27017\"",
+        "enabled = false",
+        "max_notifier_workers = 10",
+    ];
+    assert!(!settings.notification.enabled, "Zaqar tells nobody unless it is told to");
     let others =
         lines.iter().filter(|line| !line.starts_with("allow_") && !line.starts_with("expose_"));
     assert!(others.clone().all(|line| expected.contains(line)), "{toml}");
@@ -87,6 +93,8 @@ fn every_kind_of_option_finds_its_setting() {
     assert_eq!((mongodb.partitions, mongodb.max_attempts), (4, 1000));
     assert!((mongodb.reconnect_sleep - 0.05).abs() < 1e-9);
     assert_eq!(settings.signed_url.secret_key.as_deref(), Some("sesame-of-urls"));
+    assert!(settings.notification.enabled && settings.notification.require_confirmation);
+    assert_eq!(limits.default_subscription_ttl, 600);
     assert_eq!(settings.policy.default_rule, "fallback");
     assert_eq!(settings.auth.strategy, AuthStrategy::Keystone);
     let keystone = &settings.auth.keystone;
@@ -103,8 +111,6 @@ fn every_kind_of_option_finds_its_setting() {
         "[DEFAULT] colour (",
         "[DEFAULT] log_dir (",
         "line 5): logs go to stderr",
-        "[notification] require_confirmation (",
-        "[storage] message_pipeline (",
         "[cache] enabled (",
         "[drivers:management_store:mongodb] max_attempts (",
         "storage.mongodb.max_attempts must be an integer from 1 to 1000000",

@@ -3,7 +3,6 @@
 use super::Kind::{Boolean, Integer, List, Number, Text};
 use super::{Row, blocking, combined, copy, lost, needless};
 
-const SUBSCRIPTIONS: &str = "nusku has no subscriptions yet";
 const SUBSCRIBED: &str = "body:You have chosen to subscribe to the queue: {0}. This queue \
     belongs to project: {1}. To confirm this subscription, click or visit this link below: \
     {2},sender:Zaqar Notifications <no-reply@openstack.org>,topic:Zaqar Notification - \
@@ -24,7 +23,6 @@ const WEBSOCKET: &str = "nusku has no WebSocket front end yet";
 const ONE_CONNECTION: &str = "one connection serves both stores; what counts is said for the \
     message store";
 const OTHER_STORES: &str = "nusku keeps messages in MongoDB or in a store of its own";
-const NOTIFIER: &str = "nusku has no notifications yet, and takes no plug-ins";
 const PIPELINES: &str = "nusku takes no plug-ins";
 
 /// The options of each section.
@@ -209,7 +207,7 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "storage",
         &[
-            lost("message_pipeline", "", NOTIFIER),
+            combined("message_pipeline", "", "notification.enabled"),
             lost("queue_pipeline", "", PIPELINES),
             lost("claim_pipeline", "", PIPELINES),
             lost("subscription_pipeline", "", PIPELINES),
@@ -230,8 +228,8 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
                 "notification.mail.smtp_command",
                 Text,
             ),
-            lost("max_notifier_workers", "10", SUBSCRIPTIONS),
-            lost("require_confirmation", "false", SUBSCRIPTIONS),
+            copy("max_notifier_workers", "10", "notification.max_notifier_workers", Integer),
+            copy("require_confirmation", "false", "notification.require_confirmation", Boolean),
             copy(
                 "external_confirmation_url",
                 "",
