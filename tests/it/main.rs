@@ -10,6 +10,7 @@
 mod auth;
 mod bench;
 mod bootstrap;
+mod channels;
 mod cli;
 mod config;
 mod contract;

@@ -3,7 +3,14 @@
 use super::Kind::{Boolean, Integer, List, Number, Text};
 use super::{Row, blocking, combined, copy, lost, needless};
 
-pub(super) const SUBSCRIPTIONS: &str = "nusku has no subscriptions yet";
+const SUBSCRIBED: &str = "body:You have chosen to subscribe to the queue: {0}. This queue \
+    belongs to project: {1}. To confirm this subscription, click or visit this link below: \
+    {2},sender:Zaqar Notifications <no-reply@openstack.org>,topic:Zaqar Notification - \
+    Subscription Confirmation";
+const UNSUBSCRIBED: &str = "body:You have unsubscribed successfully to the queue: {0}. This queue \
+    belongs to project: {1}. To resubscribe this subscription, click or visit this link below: \
+    {2},sender:Zaqar Notifications <no-reply@openstack.org>,topic:Zaqar Notification - \
+    Unsubscribe Confirmation";
 const MAJORITY: &str = "nusku always has a majority of MongoDB's servers confirm a write";
 const DEAD: &str = "version 1.1 of the API is gone from Zaqar too";
 const FOREGROUND: &str = "nusku stays in the foreground, as service managers want it";
@@ -210,17 +217,35 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "notification",
         &[
-            lost("smtp_mode", "third_part", SUBSCRIPTIONS),
-            lost("smtp_host", "", SUBSCRIPTIONS),
-            lost("smtp_port", "", SUBSCRIPTIONS),
-            lost("smtp_user_name", "", SUBSCRIPTIONS),
-            lost("smtp_user_password", "", SUBSCRIPTIONS),
-            lost("smtp_command", "/usr/sbin/sendmail -t -oi", SUBSCRIPTIONS),
+            copy("smtp_mode", "third_part", "notification.mail.smtp_mode", Text),
+            copy("smtp_host", "", "notification.mail.smtp_host", Text),
+            copy("smtp_port", "", "notification.mail.smtp_port", Integer),
+            copy("smtp_user_name", "", "notification.mail.smtp_user_name", Text),
+            copy("smtp_user_password", "", "notification.mail.smtp_user_password", Text),
+            copy(
+                "smtp_command",
+                "/usr/sbin/sendmail -t -oi",
+                "notification.mail.smtp_command",
+                Text,
+            ),
             copy("max_notifier_workers", "10", "notification.max_notifier_workers", Integer),
             copy("require_confirmation", "false", "notification.require_confirmation", Boolean),
-            lost("external_confirmation_url", "", SUBSCRIPTIONS),
-            lost("subscription_confirmation_email_template", "", SUBSCRIPTIONS),
-            lost("unsubscribe_confirmation_email_template", "", SUBSCRIPTIONS),
+            copy(
+                "external_confirmation_url",
+                "",
+                "notification.mail.external_confirmation_url",
+                Text,
+            ),
+            combined(
+                "subscription_confirmation_email_template",
+                SUBSCRIBED,
+                "notification.mail.subscription_confirmation_email_template",
+            ),
+            combined(
+                "unsubscribe_confirmation_email_template",
+                UNSUBSCRIBED,
+                "notification.mail.unsubscribe_confirmation_email_template",
+            ),
         ],
     ),
     ("signed_url", &[copy("secret_key", "", "signed_url.secret_key", Text)]),
