@@ -1,7 +1,7 @@
 //! The database as the operations see it, once it is known to be fit for use.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
@@ -16,8 +16,10 @@ use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::management::Management;
+use super::records::Records;
+use super::subscribers::Subscribers;
 use crate::config::MongodbSettings;
-use crate::model::QueueKey;
+use crate::model::{QueueKey, QueueKind};
 use crate::storage::queue_cache::QueueCache;
 
 /// How long the record of a queue is good.
@@ -36,11 +38,18 @@ pub enum Role {
 }
 
 impl Role {
-    /// The collection of the queues' records, or of what a pool has for them.
-    const fn queues(self) -> &'static str {
+    /// The records of queues and those of topics, or what a pool has for both.
+    pub fn records(self, client: &Client, database: &str) -> [Records; 2] {
+        let queues = client.database(&layout::queue_database(database));
+        let topics = client.database(&layout::topic_database(database));
         match self {
-            Self::Main => "queues",
-            Self::Pool => "nusku_queues",
+            Self::Main => {
+                [Records::scoped(&queues, "queues"), Records::of_topics(&topics, "topics")]
+            }
+            Self::Pool => {
+                let adopted = Records::scoped(&queues, "nusku_queues");
+                [adopted.clone(), adopted]
+            }
         }
     }
 }
@@ -59,13 +68,19 @@ pub struct Store {
     /// What it is used for.
     pub role: Role,
     /// The records of the queues.
-    pub queues: Documents,
+    pub queues: Records,
+    /// The records of the topics; in a pool, the same as those of the queues.
+    pub topics: Records,
     /// Pools, flavors and the catalogue, once they were asked for.
     pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
     pub retired: Documents,
     /// The subscriptions to all queues.
     pub subscriptions: Documents,
+    /// Which queues are known to have some.
+    pub subscribers: Subscribers,
+    /// Where the collector of due messages goes on.
+    pub(super) collected: Mutex<Option<QueueKey>>,
     /// The messages, by partition.
     pub partitions: Vec<Partition>,
     /// How long a request waits.
@@ -89,17 +104,33 @@ pub struct Partition {
     pub messages: Documents,
     /// The same, read as a majority has them: what is seen stays.
     pub settled: Documents,
+    /// What subscribers are still to be told of.
+    pub due: Documents,
+    /// The same, read as a majority has it.
+    pub settled_due: Documents,
+}
+
+/// The collection of messages of a partition.
+pub const MESSAGES: &str = "messages";
+/// Nusku's own collection of due messages, beside it.
+pub const DUE: &str = "nusku_due";
+
+/// A collection, read as a majority has it.
+pub fn settled(database: &Database, name: &str) -> Documents {
+    use mongodb::options::{CollectionOptions, ReadConcern};
+    let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
+    database.collection_with_options(name, options)
 }
 
 impl Partition {
     /// The partition in that database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        use mongodb::options::{CollectionOptions, ReadConcern};
-        let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
         Self {
-            messages: database.collection("messages"),
-            settled: database.collection_with_options("messages", options),
+            messages: database.collection(MESSAGES),
+            settled: settled(&database, MESSAGES),
+            due: database.collection(DUE),
+            settled_due: settled(&database, DUE),
             database,
         }
     }
@@ -115,19 +146,23 @@ impl Store {
         transactions: bool,
         role: Role,
     ) -> Self {
-        let records = client.database(&layout::queue_database(settings.queue_database()));
+        let [queues, topics] = role.records(&client, settings.queue_database());
+        let nuskus = client.database(&layout::queue_database(settings.queue_database()));
         let partitions = (0..settings.partitions)
             .map(|number| layout.message_database(&settings.database, number))
             .map(|name| Partition::new(client.database(&name)))
             .collect();
         Self {
             role,
-            queues: records.collection(role.queues()),
+            queues,
+            topics,
             management: OnceCell::new(),
-            retired: records.collection("nusku_retired_queues"),
+            retired: nuskus.collection("nusku_retired_queues"),
             subscriptions: client
                 .database(&layout::subscription_database(&settings.database))
                 .collection("subscriptions"),
+            subscribers: Subscribers::default(),
+            collected: Mutex::default(),
             patience: Patience::new(&settings),
             client,
             settings,
@@ -140,6 +175,27 @@ impl Store {
             announcer: Arc::default(),
             skipped: AtomicU64::new(0),
         }
+    }
+
+    /// Where the record of the queue or topic is.
+    #[must_use]
+    pub fn records(&self, queue: &QueueKey) -> &Records {
+        self.records_of(queue.name.kind())
+    }
+
+    /// Where the records of that kind are.
+    #[must_use]
+    pub fn records_of(&self, kind: QueueKind) -> &Records {
+        match kind {
+            QueueKind::Queue => &self.queues,
+            QueueKind::Topic => &self.topics,
+        }
+    }
+
+    /// All collections of records, each once.
+    pub fn all_records(&self) -> impl Iterator<Item = &Records> {
+        let topics = (self.role == Role::Main).then_some(&self.topics);
+        std::iter::once(&self.queues).chain(topics)
     }
 
     /// The partition a known queue's messages are in.

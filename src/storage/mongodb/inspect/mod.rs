@@ -1,6 +1,7 @@
 //! A look at an existing database of Zaqar from outside: what is there, and what
 //! nusku would treat in another way. Changes nothing, and makes nothing.
 
+mod due;
 mod findings;
 mod messages;
 mod queues;
@@ -16,10 +17,10 @@ pub use findings::{Finding, Findings};
 
 use super::connect::{Greeting, OpenError, Setback, greet};
 use super::indexes::{self, Index};
-use super::layout::{Layout, queue_database};
+use super::layout::Layout;
 use super::options::Target;
 use super::prepare::{Partitions, Topology, detect};
-use super::store::Documents;
+use super::store::{DUE, Documents, MESSAGES};
 use crate::config::MongodbSettings;
 
 /// Why a database could not be looked at.
@@ -173,11 +174,13 @@ impl Look<'_> {
         for found in layouts {
             for &number in &found.numbers {
                 let name = found.layout.message_database(&self.settings.database, number);
-                let messages: Documents = self.client.database(&name).collection("messages");
+                let database = self.client.database(&name);
+                let messages: Documents = database.collection(MESSAGES);
                 index_findings(&messages, &indexes::of_messages(found.layout), findings).await?;
                 let place =
                     messages::Place { database: &name, number, of: self.settings.partitions };
                 let count = messages::look(&messages, &place, seen, findings).await?;
+                due::look(&database.collection(DUE), findings).await?;
                 let driver = found.layout.driver();
                 partitions.push(Partition { database: name, driver, messages: count });
             }
@@ -188,7 +191,6 @@ impl Look<'_> {
     /// What belongs to parts of Zaqar that nusku does not have.
     async fn companions(&self, findings: &mut Findings) -> InspectResult<()> {
         let management = self.settings.queue_database();
-        let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
             (management, "pools", false, "pools: nusku uses them with pooling.enabled"),
             (
@@ -198,7 +200,6 @@ impl Look<'_> {
                 "queues that live in pools: nusku does not see what Zaqar put there",
             ),
             (management, "flavors", false, "flavors: nusku uses them with pooling.enabled"),
-            (&*topics, "topics", false, "topics: nusku has none"),
         ] {
             let documents: Documents = self.client.database(database).collection(collection);
             let count = documents.count_documents(doc! {}).await?;
@@ -243,9 +244,4 @@ async fn has_twins(documents: &Documents, index: &Index) -> Result<bool, MongoEr
         .allow_disk_use(true)
         .await?;
     twins.advance().await
-}
-
-/// Where the records of queues are.
-fn records(client: &Client, settings: &MongodbSettings) -> Documents {
-    client.database(&queue_database(settings.queue_database())).collection("queues")
 }
