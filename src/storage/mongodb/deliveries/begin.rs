@@ -26,12 +26,11 @@ use crate::storage::mongodb::{counter, transaction};
 pub async fn newest_marker(store: &Store, queue: &QueueKey) -> OpResult<i64> {
     let p_q = scoped(queue);
     let record = store.settled_queues.find_one(doc! { "p_q": &p_q }).await?;
-    let next = match record.as_deref().and_then(counter::value) {
-        Some(next) => next,
-        None => {
-            let retired = store.retired.find_one(doc! { "_id": &p_q }).await?;
-            retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
-        }
+    let next = if let Some(next) = record.as_deref().and_then(counter::value) {
+        next
+    } else {
+        let retired = store.retired.find_one(doc! { "_id": &p_q }).await?;
+        retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
     };
     Ok((next - 1).max(0))
 }
