@@ -268,7 +268,7 @@ pub fn policy(input: &[u8]) {
     };
     let Ok(policy) = compile(rules) else { return };
     let caller = Identity { roles: vec!["admin".to_owned()], ..Identity::default() };
-    let target = Object { project_id: Some("acme"), queue_name: Some("jobs") };
+    let target = Object { project_id: Some("acme"), queue_name: Some("jobs"), topic_name: None };
     let printed = policy.to_string();
     let again = compile(read_policy(&printed).expect("a policy file")).expect("rules");
     assert_eq!(policy.allows(0, &caller, &target), again.allows(0, &caller, &target));

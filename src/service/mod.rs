@@ -53,7 +53,7 @@ pub use field::Field;
 pub use flavors::FlavorView;
 pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Draft, MessageListing, MessagePage, PostSize};
-pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
+pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage, ShownStats};
 pub use share::{ShareRequest, SignedUrl};
 pub use subscriptions::Caller;
 pub use waiting::{ClaimTerms, Followed, Follower};

@@ -26,7 +26,8 @@ fn app_with(keystone: &FakeKeystone, change: impl FnOnce(&mut KeystoneSettings))
     })
 }
 
-fn point(settings: &mut Settings, keystone: &FakeKeystone) {
+/// Has the server ask this Keystone.
+pub fn point(settings: &mut Settings, keystone: &FakeKeystone) {
     settings.admin_mode = true;
     settings.auth.strategy = AuthStrategy::Keystone;
     let own = &mut settings.auth.keystone;

@@ -3,10 +3,12 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
 
+mod deliveries;
 mod down;
 mod places;
 mod races;
 mod subscriptions;
+mod topics;
 
 use nusku::config::Settings;
 use serde_json::{Value, json};

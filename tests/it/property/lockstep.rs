@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nusku::model::{
     ClaimOrder, DeadLetter, ListQuery, Marker, MessageId, Metadata, NewMessage, ProjectId,
-    QueueFilter, QueueKey,
+    QueueFilter, QueueKey, QueueKind,
 };
 use serde_json::json;
 
@@ -304,7 +304,7 @@ impl Lockstep {
             let filter = QueueFilter { limit: 10, ..QueueFilter::default() };
             let listed = both!(self, it => it.queues().list(&project, &filter).await);
             same("the queues", listed.0, listed.1)?;
-            let counted = both!(self, it => it.queues().count(&project).await);
+            let counted = both!(self, it => it.queues().count(&project, QueueKind::Queue).await);
             same("the number of queues", counted.0, counted.1)?;
         }
         let volume = both!(self, it => it.data().volume(it.now).await);
