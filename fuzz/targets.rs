@@ -21,6 +21,7 @@ use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::token_file::{TokenFile, read_moment, write_moment};
 use nusku::transport::auth::signed_url;
 use nusku::transport::http::fuzzing;
+use nusku::transport::websocket::fuzzing as websocket;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -28,7 +29,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -45,6 +46,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("zaqar_conf", zaqar_conf),
     ("pickle", pickle),
     ("sealed", sealed),
+    ("frame", frame),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -333,4 +335,24 @@ pub fn pickle(input: &[u8]) {
 pub fn sealed(input: &[u8]) {
     let Some(body) = service::open(input) else { return };
     serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+}
+
+/// Whatever comes on a WebSocket is told in a reply that is JSON, without what is
+/// secret in it; and what can be said in MessagePack means the same in both.
+pub fn frame(input: &[u8]) {
+    for is_binary in [false, true] {
+        let reply = websocket::told(input, is_binary);
+        let text = std::str::from_utf8(&reply).expect("a reply is text");
+        serde_json::from_str::<&RawValue>(text).expect("a reply is JSON");
+        if let Ok(reply) = serde_json::from_str::<Value>(text) {
+            let headers = reply["request"]["headers"].as_object().expect("an object");
+            assert!(headers.keys().all(|name| !name.eq_ignore_ascii_case("x-auth-token")));
+        }
+    }
+    if let Some(text) = websocket::unpacked(input) {
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else { return };
+        let packed = websocket::packed(&text).expect("it was MessagePack");
+        let again = websocket::unpacked(&packed).expect("MessagePack");
+        assert_eq!(serde_json::from_slice::<Value>(&again).ok(), Some(value));
+    }
 }

@@ -145,8 +145,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let served = Arc::clone(&service);
     let (known, shown) = (authenticator.clone(), certificate.as_ref());
     let server = http::serve(served, known, settings, listener, shown, Some(&hub));
-    let both = server
-        .and_then(|server| Ok((server, Websockets::start(hub, settings, own_port, shown)?)));
+    let both =
+        server.and_then(|server| Ok((server, Websockets::start(hub, settings, own_port, shown)?)));
     let (server, websockets) = match both {
         Ok(both) => both,
         Err(reason) => {

@@ -108,10 +108,7 @@ impl Service {
     }
 
     /// The metadata as it is stored; `None` if there is no such queue.
-    pub async fn stored_metadata(
-        &self,
-        queue: &Permit<GetQueue>,
-    ) -> Result<Option<Arc<Metadata>>> {
+    pub async fn stored_metadata(&self, queue: &Permit<GetQueue>) -> Result<Option<Arc<Metadata>>> {
         Ok(self.storage.control.queues().metadata(queue).await?)
     }
 

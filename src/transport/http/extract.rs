@@ -71,10 +71,9 @@ impl FromRoute for QueueKey {
         let name = QueueName::parse(segment(request, "queue"));
         match name.filter(|_| !project.is_too_long()) {
             Some(name) => Ok(Self { project, name }),
-            None => Err(ApiError::bad_request(
-                "Invalid queue identification",
-                service::MALFORMED_QUEUE,
-            )),
+            None => {
+                Err(ApiError::bad_request("Invalid queue identification", service::MALFORMED_QUEUE))
+            }
         }
     }
 }

@@ -70,10 +70,7 @@ pub fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
         ));
     };
     if text.trim().is_empty() {
-        return Err(ApiError::bad_request(
-            "Empty project header not allowed",
-            EMPTY_PROJECT,
-        ));
+        return Err(ApiError::bad_request("Empty project header not allowed", EMPTY_PROJECT));
     }
     Ok(ProjectId::new(text))
 }

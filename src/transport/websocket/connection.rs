@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use actix_http::ws::{CloseCode, CloseReason, OpCode};
 use actix_web::web::Payload;
 use bytes::Bytes;
-use futures_util::future::{LocalBoxFuture, pending};
 use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, pending};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::actions::{self, Call};

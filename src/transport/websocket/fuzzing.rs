@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 
+use super::msgpack;
 use super::outbox::Encoding;
 use super::reply::Reply;
 use super::request::{self, Echo};
-use super::msgpack;
 
 /// Reads a message as a request and returns the reply that tells of it.
 #[must_use]

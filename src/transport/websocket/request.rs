@@ -319,7 +319,8 @@ mod tests {
             assert_eq!(error(&text), "Schema validation failed.", "{body}");
         }
         let long = "x".repeat(100);
-        let text = format!(r#"{{"action": "queue_list", {HEADERS}, "body": {{"marker": "{long}"}}}}"#);
+        let text =
+            format!(r#"{{"action": "queue_list", {HEADERS}, "body": {{"marker": "{long}"}}}}"#);
         assert_eq!(error(&text), "Request body is too large. Max size: 100");
     }
 

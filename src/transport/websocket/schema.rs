@@ -230,7 +230,12 @@ mod tests {
         ] {
             assert!(!claim.accepts(&document(bad.clone())), "{bad}");
         }
-        for headers in [json!({}), json!({"Client-ID": "c"}), json!([]), json!({"Client-ID": "c", "X-Project-ID": 5})] {
+        for headers in [
+            json!({}),
+            json!({"Client-ID": "c"}),
+            json!([]),
+            json!({"Client-ID": "c", "X-Project-ID": 5}),
+        ] {
             let request = json!({"headers": headers, "body": {}});
             assert!(!Action::QueueList.accepts(&request), "{request}");
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header::{self, ContentType};
 use actix_web::http::Method;
+use actix_web::http::header::{self, ContentType};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 
@@ -36,17 +36,16 @@ pub fn serve(
 ) -> std::io::Result<Server> {
     let hub: Data<Hub> = Arc::clone(hub).into();
     let handshake = Duration::from_secs(settings.websocket.handshake_timeout.into());
-    let server = HttpServer::new(move || {
-        App::new().app_data(hub.clone()).default_service(web::to(connect))
-    })
-    .on_connect(move |io, data| stalled::watch(io, data, handshake * 2))
-    .max_connections(settings.http.max_connections)
-    .client_request_timeout(handshake)
-    .tls_handshake_timeout(handshake)
-    .keep_alive(handshake)
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(u64::from(settings.http.shutdown_timeout))
-    .disable_signals();
+    let server =
+        HttpServer::new(move || App::new().app_data(hub.clone()).default_service(web::to(connect)))
+            .on_connect(move |io, data| stalled::watch(io, data, handshake * 2))
+            .max_connections(settings.http.max_connections)
+            .client_request_timeout(handshake)
+            .tls_handshake_timeout(handshake)
+            .keep_alive(handshake)
+            .h1_allow_half_closed(false)
+            .shutdown_timeout(u64::from(settings.http.shutdown_timeout))
+            .disable_signals();
     let server = match settings.http.workers {
         0 => server,
         workers => server.workers(workers),

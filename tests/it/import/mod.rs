@@ -145,7 +145,7 @@ fn what_an_operator_relies_on_stands_in_the_way() {
         ("[DEFAULT]\nadmin_mode = perhaps", "its value is not a boolean"),
         ("[transport]\nmax_claim_ttl = ${max_claim_tll}", "the name of no option"),
         ("[transport]\nmax_claim_ttl = 7", "transport.max_claim_ttl must be"),
-        ("[drivers]\ntransport = websocket", "nusku serves HTTP only"),
+        ("[drivers]\ntransport = avian", "nusku serves HTTP and WebSockets only"),
         ("[drivers]\nmessage_store = redis", "[drivers] message_store ("),
         ("[drivers]\nmanagement_store = sqlalchemy", "[drivers] management_store ("),
         ("[transport]\nmessage_encryption_algorithms = RSA", "Zaqar's RSA never worked"),
@@ -177,6 +177,17 @@ fn what_keystone_would_be_told_is_left_out_without_keystone() {
     let (settings, toml) = settings(text);
     assert_eq!(settings.auth.strategy, AuthStrategy::Noauth);
     assert!(!toml.contains("sesame"), "{toml}");
+}
+
+#[test]
+fn the_websocket_front_end_comes_along() {
+    let (websocket, _) = settings(
+        "[drivers]\ntransport = websocket\n\
+         [drivers:transport:websocket]\nbind = 127.0.0.2\nport = 9001\nnotification_port = 5\n",
+    );
+    let websocket = websocket.websocket;
+    assert!(websocket.enabled);
+    assert_eq!((websocket.bind.as_str(), websocket.port), ("127.0.0.2", 9001));
 }
 
 #[test]

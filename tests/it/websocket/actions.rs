@@ -147,7 +147,11 @@ fn posts_keep_to_the_rules_of_rest() {
     assert_eq!(largest.to_string().len(), 262_144);
     client.ask(201, "message_post", json!({"queue_name": "q", "messages": largest}));
     // What a delay hides does not matter to REST alone.
-    client.ask(201, "queue_create", json!({"queue_name": "late", "metadata": {"_default_message_delay": 60}}));
+    client.ask(
+        201,
+        "queue_create",
+        json!({"queue_name": "late", "metadata": {"_default_message_delay": 60}}),
+    );
     client.ask(201, "message_post", json!({"queue_name": "late", "messages": [{"body": 1}]}));
     client.ask(204, "claim_create", json!({"queue_name": "late"}));
 }
@@ -162,9 +166,7 @@ fn claims() {
     let ids = posted(&mut client, &[json!({"total": 42}), json!("x")]);
     let claim = client.ask(201, "claim_create", order);
     let claim_id = claim["claim_id"].as_str().unwrap().to_owned();
-    let held = |age| {
-        json!([{"id": ids[0], "claim_id": claim_id, "ttl": 300, "age": age, "body": {"total": 42}}])
-    };
+    let held = |age| json!([{"id": ids[0], "claim_id": claim_id, "ttl": 300, "age": age, "body": {"total": 42}}]);
     assert_eq!(claim, json!({"claim_id": claim_id, "messages": held(0)}));
     scene.clock.advance(1);
     let this = json!({"queue_name": "invoices", "claim_id": claim_id});

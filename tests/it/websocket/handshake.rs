@@ -28,7 +28,8 @@ fn any_path_and_origin_will_do_on_the_port_of_its_own() {
     }
     upgrade(scene.address, "/").header("Sec-WebSocket-Version", "8").expect(101);
     for version in ["7", "12", "14", "", "13,8"] {
-        let answer = upgrade(scene.address, "/").header("Sec-WebSocket-Version", version).expect(400);
+        let answer =
+            upgrade(scene.address, "/").header("Sec-WebSocket-Version", version).expect(400);
         assert_eq!(answer.header("sec-websocket-version"), Some("13,8"), "{version:?}");
     }
     upgrade(scene.address, "/").without("Sec-WebSocket-Version").expect(400);

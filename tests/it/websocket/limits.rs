@@ -98,7 +98,7 @@ fn who_does_not_read_is_let_go() {
     loop {
         match scene.push(&subscriber, &document) {
             Outcome::Delivered => told += 1,
-            Outcome::Refused { reason } => {
+            Outcome::TryAgain { reason, .. } => {
                 assert_eq!(reason, "The client did not read what was sent to it.");
                 break;
             }
@@ -122,7 +122,8 @@ fn who_reads_nothing_ever_leaves_nothing_behind() {
     client.ask(201, "subscription_create", json!({"queue_name": "q"}));
     let metadata = json!({"queue_name": "big", "metadata": {"x": "y".repeat(60_000)}});
     client.ask(201, "queue_create", metadata);
-    let get = json!({"action": "queue_get", "headers": client.headers, "body": {"queue_name": "big"}});
+    let get =
+        json!({"action": "queue_get", "headers": client.headers, "body": {"queue_name": "big"}});
     let mut stream: TcpStream = client.socket.get_ref().try_clone().unwrap();
     stream.set_write_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
     // Until the server stops reading, too.

@@ -72,7 +72,7 @@ fn a_policy_holds_here_too() {
     let file = directory.path().join("policy.yaml");
     std::fs::write(&file, "\"queues:create\": \"role:admin\"\n\"messages:get\": \"!\"\n").unwrap();
     let scene = Scene::with(|settings| {
-        settings.policy.file = Some(file.to_str().unwrap().to_owned().into());
+        settings.policy.file = Some(file.display().to_string());
     });
     let mut client = scene.client();
     let sentence = "You are not authorized to complete this action.";
@@ -97,7 +97,8 @@ fn projects_see_nothing_of_each_other() {
 fn without_authentication_anybody_is_authentic() {
     let scene = Scene::start();
     let mut client = scene.client();
-    for headers in [json!({"X-Auth-Token": "t", "X-Project-ID": "p"}), json!({"X-Auth-Token": null})]
+    for headers in
+        [json!({"X-Auth-Token": "t", "X-Project-ID": "p"}), json!({"X-Auth-Token": null})]
     {
         let reply = client.say(&json!({"action": "authenticate", "headers": headers}));
         assert_eq!(reply["headers"]["status"], 200);
