@@ -85,7 +85,7 @@ def lifecycle(scene):
 
 
 def documents(scene):
-    """Both servers write the same document."""
+    """Both servers write the same document, but for how far nusku is with it."""
     check = scene.check
     records, found = collection(scene), []
     for number, who in enumerate(scene.both()):
@@ -94,6 +94,8 @@ def documents(scene):
         check.true(soon(seconds_of(record["e"]) - 7200), f"{who.kind}: expires")
         check.true(soon(seconds_of(record["_id"].generation_time)), f"{who.kind}: id")
         check.equal((record["s"], record["p"]), ("news", scene.project), f"{who.kind}: whose")
+        state = record.pop("nusku", None)
+        check.equal(state, {"done": 0} if who.kind == "nusku" else None, f"{who.kind}: how far")
         found.append((shape(record), kind(record["t"]), record["o"], record["c"]))
     check.equal(found[0], found[1], "documents")
     fields = ["_id", "s", "u", "t", "e", "o", "p", "c"]

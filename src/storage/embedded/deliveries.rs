@@ -208,3 +208,131 @@ impl DeliveryController for EmbeddedDriver {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Map;
+
+    use super::super::error::OpError;
+    use super::*;
+    use crate::model::{
+        ClientId, Metadata, NewMessage, NewSubscription, ProjectId, QueueName, Subscription,
+    };
+    use crate::storage::{DataDriver, MessageController, QueueController, SubscriptionController};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn queue() -> QueueKey {
+        QueueKey { project: ProjectId::new("p"), name: QueueName::parse("q").unwrap() }
+    }
+
+    fn open(dir: &Path) -> Arc<EmbeddedDriver> {
+        let settings = crate::config::Settings::defaults().unwrap().storage.embedded;
+        EmbeddedDriver::open(dir, &settings).unwrap()
+    }
+
+    async fn with_queue(dir: &Path) -> Arc<EmbeddedDriver> {
+        let store = open(dir);
+        QueueController::create(&*store, &queue(), &Metadata::default()).await.unwrap();
+        store
+    }
+
+    fn new(subscriber: &str, bound_to: Option<WorkerId>) -> NewSubscription {
+        NewSubscription { subscriber: subscriber.into(), ttl: 100, options: Map::new(), bound_to }
+    }
+
+    async fn subscribe(store: &EmbeddedDriver, new: NewSubscription) {
+        SubscriptionController::create(store, &queue(), new, NOW).await.unwrap();
+    }
+
+    async fn subscriptions(store: &EmbeddedDriver) -> Vec<Subscription> {
+        SubscriptionController::list(store, &queue(), None, 100, NOW).await.unwrap()
+    }
+
+    async fn post(store: &EmbeddedDriver, body: &str) {
+        let new = NewMessage { ttl: 60, delay: 0, body: body.into(), checksum: None };
+        let client = ClientId::parse_any("me");
+        store.post(&queue(), &client, vec![new], NOW).await.unwrap();
+    }
+
+    async fn take(store: &EmbeddedDriver, worker: WorkerId) -> usize {
+        let order = TakeOrder { worker, behind: None, limit: 100, hold: 30 };
+        store.take(&queue(), order, NOW).await.unwrap().len()
+    }
+
+    fn failed() -> OpError {
+        OpError::Failed(rusqlite::Error::InvalidQuery)
+    }
+
+    #[tokio::test]
+    async fn holds_and_bound_subscriptions_end_with_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_queue(dir.path()).await;
+        let worker = WorkerId::random();
+        subscribe(&store, new("http://a", None)).await;
+        subscribe(&store, new("ws:1", Some(worker))).await;
+        post(&store, "1").await;
+        assert_eq!(take(&store, worker).await, 2);
+        store.close().await;
+
+        let store = open(dir.path());
+        let left = subscriptions(&store).await;
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(take(&store, WorkerId::random()).await, 1, "nobody holds the other one");
+        SubscriptionController::purge(&*store, &queue()).await.unwrap();
+        assert_eq!(store.queues(None, 1).await, Ok(Vec::new()));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_rollback_is_seen_in_memory_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_queue(dir.path()).await;
+        let worker = WorkerId::random();
+        let rolled_back = store.write(move |tx| -> OpResult<()> {
+            super::super::subscriptions::create(tx, &queue(), new("http://a", None), NOW)?;
+            Err(failed())
+        });
+        assert!(rolled_back.await.is_err());
+        post(&store, "1").await;
+        assert_eq!(store.queues(None, 1).await, Ok(Vec::new()), "nobody subscribed");
+
+        subscribe(&store, new("http://a", None)).await;
+        let order = TakeOrder { worker, behind: None, limit: 1, hold: 30 };
+        post(&store, "2").await;
+        let rolled_back = store.write(move |tx| -> OpResult<()> {
+            assert_eq!(super::take(tx, &queue(), order, NOW)?.len(), 1);
+            tx.conn.execute("DELETE FROM subscription", [])?;
+            tx.state.subscribed.refresh(tx.conn, &queue())?;
+            Err(failed())
+        });
+        assert!(rolled_back.await.is_err());
+        post(&store, "3").await;
+        assert_eq!(store.due(&queue(), 0, 10).await.unwrap().len(), 2, "it is subscribed to");
+        assert_eq!(take(&store, WorkerId::random()).await, 1, "and nobody holds it");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn large_messages_are_read_one_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_queue(dir.path()).await;
+        subscribe(&store, new("http://a", None)).await;
+        let large = format!("\"{}\"", "x".repeat((1 << 20) + 1));
+        for body in [&large, "1", "2", &large] {
+            post(&store, body).await;
+        }
+        let mut sizes = Vec::new();
+        let mut behind = 0;
+        loop {
+            let page = store.due(&queue(), behind, 10).await.unwrap();
+            let Some(last) = page.last() else { break };
+            behind = last.marker;
+            sizes.push(page.len());
+        }
+        assert_eq!(sizes, [1, 2, 1]);
+        store.close().await;
+    }
+}

@@ -22,6 +22,19 @@ const QUEUES_PER_SLICE: usize = 64;
 /// Bytes of bodies read at once, unless the first one alone has more.
 const PAGE_BYTES: usize = 1 << 20;
 
+const QUEUE_BEHIND: &str = "SELECT project, queue FROM due
+    WHERE (project, queue) > (?1, ?2) ORDER BY project, queue LIMIT 1";
+
+/// The marker that stands for no subscription is the greatest there can be.
+const FORGET: &str = "DELETE FROM due WHERE project = ?1 AND queue = ?2 AND marker IN (
+    SELECT marker FROM due WHERE project = ?1 AND queue = ?2
+    AND marker <= coalesce((SELECT min(done) FROM subscription
+        WHERE project = ?1 AND queue = ?2), 9223372036854775807)
+    ORDER BY marker LIMIT ?3)";
+
+const EXPIRE: &str = "DELETE FROM due WHERE (project, queue, marker) IN
+    (SELECT project, queue, marker FROM due WHERE expires <= ?1 LIMIT ?2)";
+
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
     conn.prepare_cached("INSERT INTO due VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
@@ -120,10 +133,7 @@ fn next_queue(conn: &Connection, after: Option<&QueueKey>) -> rusqlite::Result<O
             .prepare_cached("SELECT project, queue FROM due ORDER BY project, queue LIMIT 1")?
             .query_row([], read),
         Some(after) => conn
-            .prepare_cached(
-                "SELECT project, queue FROM due WHERE (project, queue) > (?1, ?2)
-                 ORDER BY project, queue LIMIT 1",
-            )?
+            .prepare_cached(QUEUE_BEHIND)?
             .query_row((after.project.as_str(), after.name.as_str()), read),
     };
     Ok(found.optional()?.flatten())
@@ -132,27 +142,14 @@ fn next_queue(conn: &Connection, after: Option<&QueueKey>) -> rusqlite::Result<O
 /// Removes up to `budget` due messages that every subscription of the queue is
 /// past, or all if it has none; returns how many.
 pub fn forget(conn: &Connection, queue: &QueueKey, budget: usize) -> rusqlite::Result<usize> {
-    conn.prepare_cached(
-        "DELETE FROM due WHERE project = ?1 AND queue = ?2 AND marker IN (
-             SELECT marker FROM due WHERE project = ?1 AND queue = ?2
-             AND marker <= coalesce((SELECT min(done) FROM subscription
-                 WHERE project = ?1 AND queue = ?2), marker)
-             ORDER BY marker LIMIT ?3)",
-    )?
-    .execute((queue.project.as_str(), queue.name.as_str(), budget))
+    conn.prepare_cached(FORGET)?.execute((queue.project.as_str(), queue.name.as_str(), budget))
 }
 
 /// Removes up to `budget` due messages that have expired or that nobody waits
 /// for; whether there may be more of them. Comes after the collection of
 /// subscriptions that have expired.
 pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<bool> {
-    let expired = tx
-        .conn
-        .prepare_cached(
-            "DELETE FROM due WHERE (project, queue, marker) IN
-                 (SELECT project, queue, marker FROM due WHERE expires <= ?1 LIMIT ?2)",
-        )?
-        .execute((now.seconds(), budget))?;
+    let expired = tx.conn.prepare_cached(EXPIRE)?.execute((now.seconds(), budget))?;
     if expired >= budget {
         return Ok(true);
     }
@@ -169,4 +166,37 @@ pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<bool>
         tx.state.swept_due = Some(queue);
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(conn: &Connection, sql: &str) -> String {
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explained.query_map([], |row| row.get::<_, String>("detail")).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    #[test]
+    fn no_step_walks_over_more_than_it_takes() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&mut conn, 1).unwrap();
+        for (sql, steps) in [
+            (QUEUE_BEHIND, &["((project,queue)>(?,?))"][..]),
+            (
+                FORGET,
+                &[
+                    "due USING PRIMARY KEY (project=? AND queue=? AND marker=?)",
+                    "due USING PRIMARY KEY (project=? AND queue=? AND marker<?)",
+                    "subscription_done (project=? AND queue=?)",
+                ],
+            ),
+            (EXPIRE, &["(project=? AND queue=? AND marker=?)", "due_expires (expires<?)"]),
+        ] {
+            let plan = plan(&conn, sql);
+            assert!(steps.iter().all(|step| plan.contains(step)), "{sql}: {plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+    }
 }

@@ -85,7 +85,8 @@ fn of_subscriber(
         .optional()
 }
 
-fn create(
+/// See [`SubscriptionController::create`].
+pub fn create(
     tx: &mut Tx<'_>,
     queue: &QueueKey,
     new: NewSubscription,

@@ -52,6 +52,13 @@ impl Announcer {
         watcher.arrived(queue, Arrival::Messages(count.unsigned_abs()));
     }
 
+    /// Something became due to subscribers of the queue, whoever waits.
+    pub fn due(&self, queue: &QueueKey) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.due(queue);
+        }
+    }
+
     /// Something came to the queue in another way.
     pub fn arrived(&self, queue: &QueueKey, arrival: Arrival) {
         if let Some(watcher) = self.watcher() {

@@ -1,5 +1,6 @@
 //! The message document: Zaqar's field names, and the form of every value.
 
+pub mod due;
 mod stored;
 
 use std::fmt;

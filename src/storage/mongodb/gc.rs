@@ -6,8 +6,8 @@ use mongodb::bson::{Bson, doc};
 use super::document::date;
 use super::error::OpResult;
 use super::layout::index;
-use super::retire;
 use super::store::{Documents, Store};
+use super::{deliveries, retire};
 use crate::model::Timestamp;
 use crate::storage::{Collected, Volume};
 
@@ -21,15 +21,17 @@ const CHUNKS: u32 = 5;
 pub async fn slice(store: &Store, now: Timestamp) -> OpResult<Collected> {
     let mut collected = retire::resume(store).await?;
     for partition in &store.partitions {
-        let expired = expired(&partition.messages, date(now).into()).await?;
-        collected.messages += expired.messages;
-        collected.more |= expired.more;
+        let messages = expired(&partition.messages, date(now).into()).await?;
+        collected.messages += messages.messages;
+        collected.more |= messages.more;
+        collected.more |= expired(&partition.due, date(now).into()).await?.more;
     }
     // Very old subscriptions have no date but the seconds; MongoDB itself, which
     // collects by date, never removes them.
     for moment in [date(now).into(), Bson::Int64(now.seconds())] {
         collected.more |= expired(&store.subscriptions, moment).await?.more;
     }
+    collected.more |= deliveries::collect(store, now).await?;
     Ok(collected)
 }
 

@@ -52,11 +52,18 @@ pub const OF_FLAVORS: [Index; 2] = [
 pub const OF_CATALOGUE: [Index; 2] =
     [Index { unique: true, ..index("p_q_1", &["p_q"]) }, index("nusku_s", &["s"])];
 
-/// On the subscriptions.
-pub const OF_SUBSCRIPTIONS: [Index; 2] = [
+/// On the subscriptions: Zaqar's own, and which ones a queue has, in the order in
+/// which they were made.
+pub const OF_SUBSCRIPTIONS: [Index; 3] = [
     Index { unique: true, ..index("s_1_u_1_p_1", &["s", "u", "p"]) },
     Index { lives: Some(0), ..index("ttl", &["e"]) },
+    index("nusku_queue", &["s", "p", "_id"]),
 ];
+
+/// On nusku's own collection of due messages. Not unique: a Zaqar that makes a
+/// queue anew gives out its markers once more.
+pub const OF_DUE: [Index; 2] =
+    [Index { lives: Some(0), ..index("ttl", &["e"]) }, index("nusku_queue", &["p_q", "k"])];
 
 /// On nusku's own collection of what is left of deleted queues: a counter is
 /// remembered for 14 days, and those whose messages are not all gone are found

@@ -8,7 +8,8 @@
 //! * `records`, `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
 //!   end of one; `adopt`: queues that another store has placed here;
 //! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
-//! * `subscriptions`: whom to tell of messages;
+//! * `subscriptions`: whom to tell of messages; `subscribers`, `deliveries`: of which ones,
+//!   and how far each is;
 //! * `store`: the handles; `error`: what is tried again, and how long;
 //! * `lane`: how concurrent requests share operations; `post`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
@@ -32,6 +33,7 @@ mod connect;
 mod contention;
 mod counter;
 mod deletes;
+mod deliveries;
 mod directory;
 mod document;
 mod error;
@@ -63,6 +65,7 @@ mod records;
 mod removal;
 mod retire;
 mod store;
+mod subscribers;
 mod subscriptions;
 mod take;
 mod topology;
@@ -83,9 +86,9 @@ use error::unavailable;
 use store::{QueueEntry, Store};
 
 use super::{
-    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, FlavorController,
-    MessageController, PoolController, QueueController, Result, SubscriptionController, Volume,
-    Watcher,
+    CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, DeliveryController,
+    FlavorController, MessageController, PoolController, QueueController, Result,
+    SubscriptionController, Volume, Watcher,
 };
 use crate::config::BodyEncoding;
 use crate::model::{QueueKey, Timestamp};
@@ -192,6 +195,10 @@ impl DataDriver for MongodbDriver {
     }
 
     fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryController {
         self
     }
 

@@ -1,7 +1,7 @@
 //! Posting: what waits for one partition goes in one transaction.
 //!
 //! A transaction takes the markers from the counters of its queues and inserts
-//! the messages. Nobody sees a marker before its message, no batch is ever in
+//! the messages, and once more as due messages where somebody subscribed. Nobody sees a marker before its message, no batch is ever in
 //! parts, and whoever commits first comes first, in however many processes.
 //! The next transaction begins when this one is visible; that a majority has
 //! it is waited for on the side.
@@ -10,21 +10,23 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join, join_all};
 use mongodb::ClientSession;
+use mongodb::bson::RawDocumentBuf;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::Engine;
 use super::contention::Contention;
 use super::counter::{self, Reserved, Stall};
+use super::document::due::copy_of;
 use super::document::{self, Body, Fresh};
 use super::error::{DUPLICATE_KEY, OpResult, Tries, WRITE_CONFLICT};
 use super::insert::insert;
 use super::lane::{Job, Lane};
 use super::layout::{Layout, scoped};
-use super::store::{Partition, Store};
-use super::{alone, ids, transaction};
+use super::store::{DUE, MESSAGES, Partition, Store};
+use super::{alone, ids, subscribers, transaction};
 use crate::config::BodyEncoding;
 use crate::model::{ClientId, MessageId, NewMessage, QueueKey, Timestamp};
 use crate::storage::{Error, Result};
@@ -108,7 +110,7 @@ pub struct Batch {
 
 impl Batch {
     /// The documents of the messages, with the markers from `first` on.
-    pub fn documents(&self, first: i64) -> Vec<mongodb::bson::RawDocumentBuf> {
+    pub fn documents(&self, first: i64) -> Vec<RawDocumentBuf> {
         let orders = self.jobs.iter().map(|job| &job.order);
         let messages = orders.flat_map(|order| order.messages.iter().map(move |m| (order, m)));
         let document =
@@ -178,13 +180,21 @@ fn batches(jobs: Vec<PostJob>) -> Vec<Batch> {
     batches
 }
 
+/// What became of a batch.
+pub struct Posted {
+    /// The ids of its messages.
+    pub ids: Vec<MessageId>,
+    /// Whether they are due to subscribers.
+    pub due: bool,
+}
+
 /// What a transaction came to that is visible.
 struct Published {
     session: Option<ClientSession>,
     /// The first marker of each batch, as far as it is known.
     firsts: Vec<Reserved>,
-    /// The ids of each batch; `None` if there is no such queue.
-    ids: Vec<Option<Vec<MessageId>>>,
+    /// What became of each batch; `None` if there is no such queue.
+    posted: Vec<Option<Posted>>,
 }
 
 /// A group on its way; whoever holds a clone of it keeps its place in the lane.
@@ -243,14 +253,15 @@ impl Trip {
     async fn attempt(&self, batches: &[Batch]) -> OpResult<Published> {
         let partition = &self.store.partitions[self.partition];
         if !self.store.transactions {
-            let ids = alone::post(&self.store, partition, batches).await?;
-            return Ok(Published { session: None, firsts: Vec::new(), ids });
+            let posted = alone::post(&self.store, partition, batches).await?;
+            return Ok(Published { session: None, firsts: Vec::new(), posted });
         }
         let mut session = transaction::begin(&self.store).await?;
         let reserved = counter::reserve(&self.store, &mut session, batches).await?;
-        let ids = fill(partition, &mut session, batches, &reserved).await?;
+        let filling = Filling { store: &self.store, partition, batches, reserved: &reserved };
+        let posted = filling.fill(&mut session).await?;
         transaction::publish(&mut session).await?;
-        Ok(Published { session: Some(session), firsts: reserved, ids })
+        Ok(Published { session: Some(session), firsts: reserved, posted })
     }
 
     /// Waits until what is visible will stay, and answers. If it did not stay,
@@ -274,38 +285,61 @@ impl Trip {
             }
         }
         let mut firsts = published.firsts.into_iter();
-        for (batch, ids) in batches.into_iter().zip(published.ids) {
+        for (batch, posted) in batches.into_iter().zip(published.posted) {
             let next = firsts.next().flatten().map(|first| first + batch.count);
-            match ids {
-                Some(ids) => {
-                    self.store.announcer.posted(&batch.queue, batch.count, next);
-                    batch.answer(&ids);
-                }
-                None => batch.refuse_missing(),
+            let Some(Posted { ids, due }) = posted else {
+                batch.refuse_missing();
+                continue;
+            };
+            self.store.announcer.posted(&batch.queue, batch.count, next);
+            if due {
+                self.store.announcer.due(&batch.queue);
             }
+            batch.answer(&ids);
         }
     }
 }
 
-/// Inserts the messages of every queue that exists; their ids.
-async fn fill(
-    partition: &Partition,
-    session: &mut ClientSession,
-    batches: &[Batch],
-    reserved: &[Reserved],
-) -> OpResult<Vec<Option<Vec<MessageId>>>> {
-    let mut documents = Vec::new();
-    let mut ids = Vec::with_capacity(batches.len());
-    for (batch, reserved) in batches.iter().zip(reserved) {
-        ids.push(reserved.map(|first| {
-            let new = batch.documents(first);
-            let own = new.iter().filter_map(|document| document::id_of(document)).collect();
-            documents.extend(new);
-            own
-        }));
+/// The insertions of a transaction that has its markers.
+struct Filling<'a> {
+    store: &'a Store,
+    partition: &'a Partition,
+    batches: &'a [Batch],
+    reserved: &'a [Reserved],
+}
+
+impl Filling<'_> {
+    /// Inserts the messages of every queue that exists, and what is due.
+    async fn fill(self, session: &mut ClientSession) -> OpResult<Vec<Option<Posted>>> {
+        let documents = |(batch, first): (&Batch, &Reserved)| first.map(|it| batch.documents(it));
+        let documents: Vec<_> = self.batches.iter().zip(self.reserved).map(documents).collect();
+        let messages: Vec<_> = documents.iter().flatten().flatten().collect();
+        if messages.is_empty() {
+            return Ok(documents.iter().map(|_| None).collect());
+        }
+        // Not earlier: it must be asked after the markers were taken.
+        let (inserted, wanted) = join(
+            insert(self.partition, MESSAGES, Some(session), messages),
+            subscribers::wanted(self.store, self.batches),
+        )
+        .await;
+        inserted?;
+        let wanted = wanted?;
+        let due = documents.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let due: Vec<_> =
+            due.flat_map(|(it, _)| it.iter().flatten()).map(|it| copy_of(it)).collect();
+        if !due.is_empty() {
+            insert(self.partition, DUE, Some(session), &due).await?;
+        }
+        let posted = |(documents, due): (Option<Vec<RawDocumentBuf>>, bool)| {
+            documents.map(|documents| Posted { ids: ids_of(&documents), due })
+        };
+        Ok(documents.into_iter().zip(wanted).map(posted).collect())
     }
-    if !documents.is_empty() {
-        insert(partition, Some(session), &documents).await?;
-    }
-    Ok(ids)
+}
+
+/// The ids of the messages in these documents.
+#[must_use]
+pub fn ids_of(documents: &[RawDocumentBuf]) -> Vec<MessageId> {
+    documents.iter().filter_map(|document| document::id_of(document)).collect()
 }

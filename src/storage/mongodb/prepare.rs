@@ -195,6 +195,7 @@ impl Partitions {
 pub fn collections(store: &Store) -> Vec<(Documents, Vec<Index>)> {
     let of_messages = indexes::of_messages(store.layout);
     let messages = store.partitions.iter().map(|it| (it.messages.clone(), of_messages.to_vec()));
+    let due = store.partitions.iter().map(|it| (it.due.clone(), indexes::OF_DUE.to_vec()));
     [
         (store.queues.documents.clone(), indexes::OF_QUEUES.to_vec()),
         (store.retired.clone(), indexes::OF_RETIRED.to_vec()),
@@ -206,6 +207,7 @@ pub fn collections(store: &Store) -> Vec<(Documents, Vec<Index>)> {
             .then(|| (store.topics.documents.clone(), indexes::OF_TOPICS.to_vec())),
     )
     .chain(messages)
+    .chain(due)
     .collect()
 }
 

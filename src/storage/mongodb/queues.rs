@@ -16,7 +16,7 @@ use super::metadata::{self, metadata_to_bson};
 use super::retire::Removed;
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
-use super::{MongodbDriver, directory, retire};
+use super::{MongodbDriver, deliveries, directory, retire};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueKind, QueueRecord};
 use crate::storage::{Error, QueueController, Result};
 
@@ -85,7 +85,7 @@ async fn create_as(
 }
 
 /// Inserts the record of a queue whose markers begin at `first`, or where a
-/// deleted queue of that name ended. The look at the retired counter and the
+/// deleted queue of that name ended, or behind where its subscriptions are. The look at the retired counter and the
 /// insertion are one step, or a deletion in between would bring markers back.
 pub async fn insert(
     store: &Store,
@@ -94,6 +94,7 @@ pub async fn insert(
     id: ObjectId,
     first: i64,
 ) -> OpResult<()> {
+    let first = first.max(deliveries::floor(store, key).await?.saturating_add(1));
     let records = store.records(key);
     let counter = doc! { "_id": scoped(key) };
     let record = |retired: Option<RawDocumentBuf>| {

@@ -5,17 +5,20 @@
 //! too. All else, from its messages to its place in the catalogue, goes by the
 //! scoped name of `layout`, which no queue has: the two share nothing.
 
+use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::layout;
-use super::store::Documents;
-use crate::model::{ProjectId, QueueKey, QueueKind};
+use super::store::{Documents, settled};
+use crate::model::{ProjectId, QueueKey};
 
 /// A collection of records.
 #[derive(Clone, Debug)]
 pub struct Records {
     /// The collection.
     pub documents: Documents,
+    /// The same, read as a majority has it.
+    pub settled: Documents,
     /// The field with the name, which has an index of its own.
     pub field: &'static str,
     /// The index.
@@ -27,14 +30,16 @@ pub struct Records {
 impl Records {
     /// Records under scoped names: Zaqar's of queues, or those of a pool.
     #[must_use]
-    pub const fn scoped(documents: Documents) -> Self {
-        Self { documents, field: "p_q", index: "p_q_1", of_topics: false }
+    pub fn scoped(database: &Database, collection: &str) -> Self {
+        let (documents, settled) = (database.collection(collection), settled(database, collection));
+        Self { documents, settled, field: "p_q", index: "p_q_1", of_topics: false }
     }
 
     /// Zaqar's records of topics.
     #[must_use]
-    pub const fn of_topics(documents: Documents) -> Self {
-        Self { documents, field: "p_t", index: "p_t_1", of_topics: true }
+    pub fn of_topics(database: &Database, collection: &str) -> Self {
+        let (documents, settled) = (database.collection(collection), settled(database, collection));
+        Self { documents, settled, field: "p_t", index: "p_t_1", of_topics: true }
     }
 
     /// The name of a record.
@@ -56,8 +61,7 @@ impl Records {
     /// The queue or topic with a record of that name; `None` if there can be none.
     #[must_use]
     pub fn key(&self, name: &str) -> Option<QueueKey> {
-        let kind = self.of_topics.then_some(QueueKind::Topic);
-        layout::unscoped(name, kind)
+        if self.of_topics { layout::topic(name) } else { layout::unscoped(name) }
     }
 
     /// What finds the record.

@@ -1,7 +1,7 @@
 //! The database as the operations see it, once it is known to be fit for use.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
@@ -17,6 +17,7 @@ use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::management::Management;
 use super::records::Records;
+use super::subscribers::Subscribers;
 use crate::config::MongodbSettings;
 use crate::model::{QueueKey, QueueKind};
 use crate::storage::queue_cache::QueueCache;
@@ -42,12 +43,11 @@ impl Role {
         let queues = client.database(&layout::queue_database(database));
         let topics = client.database(&layout::topic_database(database));
         match self {
-            Self::Main => [
-                Records::scoped(queues.collection("queues")),
-                Records::of_topics(topics.collection("topics")),
-            ],
+            Self::Main => {
+                [Records::scoped(&queues, "queues"), Records::of_topics(&topics, "topics")]
+            }
             Self::Pool => {
-                let adopted = Records::scoped(queues.collection("nusku_queues"));
+                let adopted = Records::scoped(&queues, "nusku_queues");
                 [adopted.clone(), adopted]
             }
         }
@@ -77,6 +77,10 @@ pub struct Store {
     pub retired: Documents,
     /// The subscriptions to all queues.
     pub subscriptions: Documents,
+    /// Which queues are known to have some.
+    pub subscribers: Subscribers,
+    /// Where the collector of due messages goes on.
+    pub(super) collected: Mutex<Option<QueueKey>>,
     /// The messages, by partition.
     pub partitions: Vec<Partition>,
     /// How long a request waits.
@@ -100,17 +104,33 @@ pub struct Partition {
     pub messages: Documents,
     /// The same, read as a majority has them: what is seen stays.
     pub settled: Documents,
+    /// What subscribers are still to be told of.
+    pub due: Documents,
+    /// The same, read as a majority has it.
+    pub settled_due: Documents,
+}
+
+/// The collection of messages of a partition.
+pub const MESSAGES: &str = "messages";
+/// Nusku's own collection of due messages, beside it.
+pub const DUE: &str = "nusku_due";
+
+/// A collection, read as a majority has it.
+pub fn settled(database: &Database, name: &str) -> Documents {
+    use mongodb::options::{CollectionOptions, ReadConcern};
+    let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
+    database.collection_with_options(name, options)
 }
 
 impl Partition {
     /// The partition in that database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        use mongodb::options::{CollectionOptions, ReadConcern};
-        let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
         Self {
-            messages: database.collection("messages"),
-            settled: database.collection_with_options("messages", options),
+            messages: database.collection(MESSAGES),
+            settled: settled(&database, MESSAGES),
+            due: database.collection(DUE),
+            settled_due: settled(&database, DUE),
             database,
         }
     }
@@ -141,6 +161,8 @@ impl Store {
             subscriptions: client
                 .database(&layout::subscription_database(&settings.database))
                 .collection("subscriptions"),
+            subscribers: Subscribers::default(),
+            collected: Mutex::default(),
             patience: Patience::new(&settings),
             client,
             settings,

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-pub use self::record::decode;
-use self::record::{alive, encode, expired};
-use super::MongodbDriver;
+pub use self::record::{alive, decode};
+use self::record::{encode, expired};
 use super::document::{date, int};
 use super::error::{DUPLICATE_KEY, OpResult, unavailable};
 use super::layout::spelled;
 use super::metadata::object_to_bson;
 use super::store::Store;
+use super::{MongodbDriver, deliveries};
 use crate::model::{
     NewSubscription, QueueKey, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
 };
@@ -32,19 +32,19 @@ fn new_id(now: Timestamp) -> ObjectId {
 }
 
 /// What the subscriptions of a queue have in common.
-fn of_queue(queue: &QueueKey) -> Document {
+pub fn of_queue(queue: &QueueKey) -> Document {
     doc! { "s": queue.name.as_str(), "p": spelled(&queue.project) }
 }
 
 /// What only one subscription of the queue has.
-fn by_id(queue: &QueueKey, id: SubscriptionId) -> Document {
+pub fn by_id(queue: &QueueKey, id: SubscriptionId) -> Document {
     let mut filter = doc! { "_id": ObjectId::from_bytes(id.bytes()) };
     filter.extend(of_queue(queue));
     filter
 }
 
 /// The same, as long as it lives.
-fn live(queue: &QueueKey, id: SubscriptionId, now: Timestamp) -> Document {
+pub fn live(queue: &QueueKey, id: SubscriptionId, now: Timestamp) -> Document {
     let mut filter = by_id(queue, id);
     filter.extend(alive(now));
     filter
@@ -57,29 +57,46 @@ fn of_subscriber(queue: &QueueKey, subscriber: &str) -> Document {
 }
 
 /// Reads a record, or steps over a document that is none, and counts it.
-fn read(store: &Store, record: &RawDocument) -> Option<Subscription> {
+pub fn read(store: &Store, record: &RawDocument) -> Option<Subscription> {
     decode(record).inspect_err(|foreign| store.skip(foreign)).ok()
 }
 
-/// Makes a subscription with that id. If the answer to the first try was lost,
-/// the second finds what it made.
+/// Makes a subscription with that id, and sees to it that it is told of all that
+/// comes. If the answer to the first try was lost, the second finds what it made.
 async fn create(
     store: &Store,
     queue: &QueueKey,
     new: &NewSubscription,
     (id, now): (ObjectId, Timestamp),
 ) -> OpResult<Subscribed> {
-    let record = RawDocumentBuf::try_from(&encode(id, queue, new, now)?)?;
+    let begin = deliveries::newest_marker(store, queue).await?;
+    let record = encode(id, queue, new, (begin, now))?;
+    let made = insert(store, queue, &record, (&new.subscriber, now)).await?;
+    if matches!(made, Subscribed::New(_)) {
+        deliveries::wait_for_posts(store, queue, id).await?;
+    }
+    Ok(made)
+}
+
+/// Inserts the record of a subscription, unless its subscriber has one.
+async fn insert(
+    store: &Store,
+    queue: &QueueKey,
+    record: &Document,
+    (subscriber, now): (&str, Timestamp),
+) -> OpResult<Subscribed> {
+    let id = record.get_object_id("_id")?;
+    let record = RawDocumentBuf::try_from(record)?;
     for _ in 0..TRIES {
         match store.subscriptions.insert_one(&record).await {
             Ok(_) => return Ok(Subscribed::New(SubscriptionId::from_bytes(id.bytes()))),
             Err(error) if super::error::code(&error) == Some(DUPLICATE_KEY) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut filter = of_subscriber(queue, &new.subscriber);
+        let mut filter = of_subscriber(queue, subscriber);
         filter.extend(alive(now));
         let Some(found) = store.subscriptions.find_one(filter).await? else {
-            remove_expired(store, queue, &new.subscriber, now).await?;
+            remove_expired(store, queue, subscriber, now).await?;
             continue;
         };
         let Some(found) = read(store, &found) else { break };
@@ -250,7 +267,9 @@ impl SubscriptionController for MongodbDriver {
         let queue = queue.clone();
         self.run(move |engine| async move {
             let store = &engine.store;
-            store.patience.persist(|| update(store, &queue, id, &change, now)).await
+            let done = store.patience.persist(|| update(store, &queue, id, &change, now)).await;
+            store.subscribers.forget(&queue);
+            done
         })
         .await
     }
@@ -271,27 +290,31 @@ impl SubscriptionController for MongodbDriver {
     }
 
     async fn delete(&self, queue: &QueueKey, id: SubscriptionId) -> Result<()> {
-        let filter = by_id(queue, id);
+        let (queue, filter) = (queue.clone(), by_id(queue, id));
         self.run(move |engine| async move {
             let store = &engine.store;
             let gone = || async {
                 store.subscriptions.delete_one(filter.clone()).await?;
                 Ok(())
             };
-            store.patience.persist(gone).await
+            let done = store.patience.persist(gone).await;
+            store.subscribers.forget(&queue);
+            done
         })
         .await
     }
 
     async fn purge(&self, queue: &QueueKey) -> Result<()> {
-        let filter = of_queue(queue);
+        let (queue, filter) = (queue.clone(), of_queue(queue));
         self.run(move |engine| async move {
             let store = &engine.store;
             let gone = || async {
                 store.subscriptions.delete_many(filter.clone()).await?;
                 Ok(())
             };
-            store.patience.persist(gone).await
+            let done = store.patience.persist(gone).await;
+            store.subscribers.forget(&queue);
+            done
         })
         .await
     }

@@ -10,6 +10,7 @@
 //! A pool that is down fails its own queues and nothing else.
 
 mod claims;
+mod deliveries;
 mod messages;
 mod route;
 mod slots;
@@ -25,8 +26,8 @@ use serde_json::{Map, Value};
 use self::slots::Slots;
 use super::queue_cache::QueueCache;
 use super::{
-    ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController, Result,
-    SubscriptionController, Volume, Watcher,
+    ClaimController, Collected, ControlDriver, DataDriver, DeliveryController, Error,
+    MessageController, Result, SubscriptionController, Volume, Watcher,
 };
 use crate::model::{Capability, Pool, PoolName, QueueKey, Timestamp};
 
@@ -85,6 +86,8 @@ pub struct PoolRouter {
     slots: Slots,
     /// In which pool queues are.
     routes: QueueCache<Arc<Slot>>,
+    /// In which pool queues were that are in none now, and left something due.
+    leftovers: QueueCache<Arc<Slot>>,
 }
 
 impl PoolRouter {
@@ -92,7 +95,9 @@ impl PoolRouter {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let slots = Slots::new(Arc::clone(&parts.opener), parts.memory);
-        Arc::new(Self { slots, routes: QueueCache::new(parts.memory), parts })
+        let (routes, leftovers) =
+            (QueueCache::new(parts.memory), QueueCache::new(Some(deliveries::MEMORY)));
+        Arc::new(Self { slots, routes, leftovers, parts })
     }
 
     /// Whether queues that are in no pool are in the server's own store.
@@ -200,6 +205,10 @@ impl DataDriver for PoolRouter {
     }
 
     fn subscriptions(&self) -> &dyn SubscriptionController {
+        self
+    }
+
+    fn deliveries(&self) -> &dyn DeliveryController {
         self
     }
 

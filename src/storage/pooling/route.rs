@@ -35,7 +35,7 @@ impl PoolRouter {
         self.routes.forget(queue);
     }
 
-    async fn slot_of(&self, queue: &QueueKey) -> Result<Option<Arc<Slot>>> {
+    pub(super) async fn slot_of(&self, queue: &QueueKey) -> Result<Option<Arc<Slot>>> {
         let begun = Instant::now();
         if let Some(slot) = self.routes.get(queue, begun).filter(|slot| !slot.is_closed()) {
             return Ok(Some(slot));

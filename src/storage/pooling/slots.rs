@@ -32,6 +32,8 @@ pub struct Slot {
     closed: AtomicBool,
     /// Whether the log was told that garbage cannot be collected.
     gc_failed: AtomicBool,
+    /// Whether the log was told that nobody knows what is due.
+    due_failed: AtomicBool,
 }
 
 /// Whom all drivers tell of arrivals, once there is somebody.
@@ -46,6 +48,7 @@ impl Slot {
             failure: AsyncMutex::default(),
             closed: AtomicBool::new(false),
             gc_failed: AtomicBool::new(false),
+            due_failed: AtomicBool::new(false),
         })
     }
 
@@ -103,7 +106,10 @@ impl Slot {
                 Ok(driver)
             }
             Err(error) => {
-                tracing::warn!(pool.name = %self.name(), %error, "a pool cannot be opened");
+                // It is tried again and again; what stays the same is said once.
+                if failure.as_ref().is_none_or(|(_, before)| *before != error) {
+                    tracing::warn!(pool.name = %self.name(), %error, "a pool cannot be opened");
+                }
                 *failure = Some((Instant::now(), error.clone()));
                 Err(error)
             }
@@ -128,19 +134,20 @@ impl Slot {
     /// A slice of garbage collection, if the driver is open; nothing if it fails.
     pub async fn gc(self: Arc<Self>, now: Timestamp) -> Collected {
         let Some(driver) = self.driver.get() else { return Collected::default() };
-        match driver.gc(now).await {
-            Ok(collected) => {
-                self.gc_failed.store(false, Ordering::Relaxed);
-                collected
-            }
-            Err(error) => {
-                if !self.gc_failed.swap(true, Ordering::Relaxed) {
-                    let name = self.name();
-                    tracing::warn!(pool.name = %name, %error, "garbage could not be collected");
-                }
-                Collected::default()
-            }
-        }
+        let collected = driver.gc(now).await;
+        let warn = |error| {
+            tracing::warn!(pool.name = %self.name(), %error, "garbage could not be collected");
+        };
+        said_once(&self.gc_failed, collected, warn).unwrap_or_default()
+    }
+
+    /// What the pool answered when it was asked for what is due; nothing if it
+    /// failed.
+    pub fn due<T>(&self, answer: Result<T>) -> Option<T> {
+        said_once(&self.due_failed, answer, |error| {
+            let name = self.name();
+            tracing::warn!(pool.name = %name, %error, "what is due in a pool is not known");
+        })
     }
 
     async fn close(&self) {
@@ -149,6 +156,22 @@ impl Slot {
         let _opening = self.failure.lock().await;
         if let Some(driver) = self.driver.get() {
             driver.close().await;
+        }
+    }
+}
+
+/// The answer, if it is one. Of failures in a row the first one is told.
+fn said_once<T>(failed: &AtomicBool, answer: Result<T>, warn: impl FnOnce(Error)) -> Option<T> {
+    match answer {
+        Ok(answer) => {
+            failed.store(false, Ordering::Relaxed);
+            Some(answer)
+        }
+        Err(error) => {
+            if !failed.swap(true, Ordering::Relaxed) {
+                warn(error);
+            }
+            None
         }
     }
 }

@@ -89,6 +89,11 @@ impl Mongodb {
         Self { members: 3, ..Self::on_one_member() }
     }
 
+    /// On a server that has no transactions.
+    pub fn on_a_lone_server() -> Self {
+        Self { members: 0, ..Self::on_one_member() }
+    }
+
     /// In the databases of Zaqar's other driver. Nothing is held back: no case
     /// waits.
     pub fn like_plain_zaqar(self) -> Self {
@@ -109,8 +114,14 @@ impl Mongodb {
 #[async_trait]
 impl Harness for Mongodb {
     async fn open(&mut self) -> Storage {
-        let set = if self.members == 1 { shared::single().await } else { shared::three().await };
-        let databases = self.databases.get_or_insert_with(|| Databases::on(set));
+        if self.databases.is_none() {
+            self.databases = Some(match self.members {
+                0 => Databases::on_the_lone_server(shared::lone().await),
+                1 => Databases::on(shared::single().await),
+                _ => Databases::on(shared::three().await),
+            });
+        }
+        let databases = self.databases.as_ref().unwrap();
         let defaults = Settings::defaults().unwrap().storage.mongodb;
         let settings = MongodbSettings {
             database: databases.prefix.clone(),

@@ -37,6 +37,7 @@ mod volume;
 mod words;
 
 pub use crowd::Crowd;
+pub use deliveries::new as new_subscription;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
     Store, bodies, client, everything, key, key_of, metadata, order, plain, quoted, within,
@@ -197,37 +198,7 @@ macro_rules! contract {
                 subscriptions_survive_a_restart,
                 options_come_back_with_the_same_value,
             ]);
-            contract!(@cases $fresh, deliveries: [
-                a_queue_without_subscriptions_makes_nothing_due,
-                a_message_becomes_due_as_it_was_posted,
-                a_post_that_fails_makes_nothing_due,
-                an_ended_subscription_makes_nothing_due,
-                a_new_subscription_begins_behind_older_messages,
-                due_messages_are_read_page_by_page,
-                queues_with_something_due_are_listed_page_by_page,
-                what_becomes_of_a_message_does_not_touch_what_is_due,
-                due_messages_go_when_all_subscriptions_are_past_them,
-                due_messages_go_when_they_expire,
-                due_messages_go_with_the_last_subscription,
-                a_change_leaves_the_progress_alone,
-                what_is_due_survives_a_restart,
-                what_is_due_is_announced_once_it_can_be_seen,
-            ]);
-            contract!(@cases $fresh, holds: [
-                a_taken_subscription_is_held,
-                a_note_keeps_the_progress_and_extends_the_hold,
-                who_lost_the_hold_notes_nothing,
-                a_release_lets_go_unless_more_came,
-                a_release_keeps_the_progress,
-                subscriptions_are_taken_page_by_page,
-                who_is_past_everything_is_not_taken,
-                an_ended_subscription_is_out_of_all_hands,
-                a_bound_subscription_is_taken_by_its_worker_alone,
-                a_dropped_hold_is_free_at_once,
-                the_last_failure_is_kept,
-                of_many_takers_each_subscription_has_one,
-                no_post_slips_past_a_release,
-            ]);
+            contract!(@deliveries $fresh);
             contract!(@cases $fresh, lasting: [
                 messages_and_metadata_survive_a_restart,
                 metadata_can_be_changed_after_a_restart,
@@ -289,6 +260,39 @@ macro_rules! contract {
                 cycles_of_claim_and_delete_empty_the_queue_once,
             ]);
         }
+    };
+    (@deliveries $fresh:expr) => {
+        contract!(@cases $fresh, deliveries: [
+            a_queue_without_subscriptions_makes_nothing_due,
+            a_message_becomes_due_as_it_was_posted,
+            a_post_that_fails_makes_nothing_due,
+            an_ended_subscription_makes_nothing_due,
+            a_new_subscription_begins_behind_older_messages,
+            due_messages_are_read_page_by_page,
+            queues_with_something_due_are_listed_page_by_page,
+            what_becomes_of_a_message_does_not_touch_what_is_due,
+            due_messages_go_when_all_subscriptions_are_past_them,
+            due_messages_go_when_they_expire,
+            due_messages_go_with_the_last_subscription,
+            a_change_leaves_the_progress_alone,
+            what_is_due_survives_a_restart,
+            what_is_due_is_announced_once_it_can_be_seen,
+        ]);
+        contract!(@cases $fresh, holds: [
+            a_taken_subscription_is_held,
+            a_note_keeps_the_progress_and_extends_the_hold,
+            who_lost_the_hold_notes_nothing,
+            a_release_lets_go_unless_more_came,
+            a_release_keeps_the_progress,
+            subscriptions_are_taken_page_by_page,
+            who_is_past_everything_is_not_taken,
+            an_ended_subscription_is_out_of_all_hands,
+            a_bound_subscription_is_taken_by_its_worker_alone,
+            a_dropped_hold_is_free_at_once,
+            the_last_failure_is_kept,
+            of_many_takers_each_subscription_has_one,
+            no_post_slips_past_a_release,
+        ]);
     };
     (@cases $fresh:expr, $group:ident: [$($case:ident,)*]) => {
         mod $group {
@@ -353,3 +357,23 @@ macro_rules! words {
 
 words!(words_on_the_embedded_store, Embedded::fresh());
 words!(words_on_mongodb, Mongodb::on_one_member().with_text());
+
+/// What is due lies elsewhere than the messages, and is kept in other ways where there
+/// are no transactions.
+macro_rules! deliveries {
+    ($driver:ident, $fresh:expr) => {
+        mod $driver {
+            use super::*;
+
+            contract!(@deliveries $fresh);
+        }
+    };
+}
+
+deliveries!(deliveries_with_text, Mongodb::on_one_member().with_text());
+deliveries!(deliveries_on_a_lone_server, Mongodb::on_a_lone_server());
+deliveries!(
+    deliveries_on_a_lone_server_like_plain_zaqar,
+    Mongodb::on_a_lone_server().like_plain_zaqar()
+);
+deliveries!(deliveries_in_a_pool_of_mongodb, Mongodb::on_one_member().for_a_pool());

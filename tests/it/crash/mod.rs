@@ -3,6 +3,7 @@
 //!
 //! `NUSKU_CRASH_ROUNDS` sets how often, `NUSKU_CRASH_SEED` other moments.
 
+mod due;
 mod ledger;
 
 use std::env;

@@ -11,6 +11,7 @@ use nusku::storage::{Error, Result, Storage};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::delivery::Told;
 use super::holdings::{Hold, Holdings};
 use crate::cli::program::PATIENCE;
 use crate::contract::{bodies, client, everything, order, plain};
@@ -33,9 +34,10 @@ pub struct Stage {
     pub seed: u64,
     pub ledger: Ledger,
     pub holdings: Mutex<Holdings>,
+    pub told: Told,
     /// Set when the producers and workers are to end.
     pub over: AtomicBool,
-    producing: AtomicUsize,
+    pub producing: AtomicUsize,
     /// The last marker each observer has passed.
     passed: Vec<AtomicU64>,
     /// What each driver has answered.
@@ -62,6 +64,7 @@ impl Stage {
             seed,
             ledger: Ledger::new(count),
             holdings: Mutex::default(),
+            told: Told::default(),
             over: AtomicBool::new(false),
             producing: AtomicUsize::new(count),
             passed: (0..count).map(|_| AtomicU64::new(0)).collect(),
@@ -75,7 +78,7 @@ impl Stage {
 
     /// Waits for an answer. That the store is unavailable is one; any other
     /// refusal is for `allowed` to judge.
-    async fn ask<T>(
+    pub async fn ask<T>(
         &self,
         driver: usize,
         work: impl Future<Output = Result<T>>,

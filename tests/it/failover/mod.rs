@@ -1,11 +1,13 @@
 //! MongoDB loses its primary under load, in every way there is: nothing that was
 //! acknowledged is lost, no message is in two live claims, whoever follows the
-//! markers sees every message once in one order, and clients get a pause or are
-//! told that the store is unavailable, never a wrong answer.
+//! markers sees every message once in one order, whoever subscribed is told of all
+//! that was acknowledged in that order, and clients get a pause or are told that the
+//! store is unavailable, never a wrong answer.
 //!
 //! `NUSKU_FAILOVER_ROUNDS` sets how many blows there are, `NUSKU_FAILOVER_SEED`
 //! other moments and loads.
 
+mod delivery;
 mod holdings;
 mod load;
 
@@ -80,11 +82,14 @@ async fn nothing_is_lost_with_the_primary() {
         sights.push(seen.unwrap());
     }
 
+    let (told, repeated) = stage.told.sights();
+    sights.extend(told);
     let fault = |fault| -> (usize, usize) { panic!("seed {seed}: {fault}") };
     let (acknowledged, due) = stage.ledger.check(&sights).unwrap_or_else(fault);
     assert!(due >= acknowledged / 4, "only {due} of {acknowledged} had to be seen: too few");
     settle(&stage).await;
-    println!("{rounds} blows, {acknowledged} messages, {:?}", stage.answered());
+    let answered = stage.answered();
+    println!("{rounds} blows, {acknowledged} messages, {repeated} told again, {answered:?}");
 }
 
 /// Several drivers on a queue that exists.
@@ -98,16 +103,20 @@ async fn open(set: &ReplicaSet, seed: u64) -> Stage {
     }
     let queue = key("failover");
     drivers[0].control.queues().create(&queue, &Metadata::default()).await.unwrap();
-    Stage::new(drivers, queue, Clock::manual(START), seed)
+    let stage = Stage::new(drivers, queue, Clock::manual(START), seed);
+    stage.subscribe(2).await;
+    stage
 }
 
-/// Producers and workers, and the observers apart.
+/// Producers, workers and those who tell subscribers, and the observers apart.
 fn start_load(stage: &Arc<Stage>) -> (JoinSet<()>, JoinSet<Vec<Sight>>) {
     let (mut busy, mut observers) = (JoinSet::new(), JoinSet::new());
     for number in 0..DRIVERS {
         let (producer, worker, observer) =
             (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
         busy.spawn(async move { producer.produce(number).await });
+        let deliverer = Arc::clone(stage);
+        busy.spawn(async move { deliverer.deliver(number).await });
         busy.spawn(async move { worker.work(number).await });
         observers.spawn(async move { observer.observe(number).await });
     }

@@ -205,7 +205,7 @@ async fn what_stands_in_the_way_is_told() {
         ("1 × messages of no queue", &nobodys),
         ("1 × messages in a partition in which", &strayed),
         ("1 × queues that live in pools", "catalogue"),
-        ("2 × subscriptions: nusku keeps them", "_subscriptions.subscriptions"),
+        ("2 × subscriptions: nusku tells", "_subscriptions.subscriptions"),
         ("1 × subscriptions that are not as Zaqar writes them", "field u"),
     ] {
         let line = text.lines().find(|line| line.trim_start().starts_with(expected));

@@ -3,6 +3,7 @@
 
 mod burying;
 mod claiming;
+mod delivering;
 mod gaps;
 mod pools;
 mod posting;
@@ -102,9 +103,18 @@ impl Scene {
 
     /// The messages of a partition.
     fn collection(&self, partition: u32) -> Collection<Document> {
+        self.in_partition(partition, "messages")
+    }
+
+    /// A collection beside the messages of the queue `q` of project `p`.
+    fn beside_messages(&self, name: &str) -> Collection<Document> {
+        self.in_partition(1, name)
+    }
+
+    fn in_partition(&self, partition: u32, name: &str) -> Collection<Document> {
         let fifo = if self.settings.driver == MongodbDriverName::Fifo { "fifo_" } else { "" };
-        let name = format!("{}_messages_{fifo}p{partition}", self.settings.database);
-        self.client.database(&name).collection("messages")
+        let database = format!("{}_messages_{fifo}p{partition}", self.settings.database);
+        self.client.database(&database).collection(name)
     }
 }
 

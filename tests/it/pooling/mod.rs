@@ -3,6 +3,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
 
+mod deliveries;
 mod down;
 mod places;
 mod races;

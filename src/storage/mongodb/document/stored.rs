@@ -60,7 +60,7 @@ impl fmt::Display for Foreign {
 
 /// The fields of a message that are read, as they lie in its document.
 #[derive(Default)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     id: Option<Value<'a>>,
     ttl: Option<Value<'a>>,
     expires: Option<Value<'a>>,
@@ -72,7 +72,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(document: &'a [u8]) -> Self {
+    pub(super) fn of(document: &'a [u8]) -> Self {
         let mut fields = Self::default();
         for element in Elements::of(document).map_while(Result::ok) {
             let value = Some(element.value);
@@ -91,7 +91,19 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    fn body(&self) -> Option<Body> {
+    pub(super) fn id(&self) -> Option<MessageId> {
+        self.id.and_then(Value::object_id).map(MessageId::from_bytes)
+    }
+
+    pub(super) fn marker(&self) -> Option<u64> {
+        unsigned(self.marker)
+    }
+
+    pub(super) fn ttl(&self) -> Option<u32> {
+        unsigned(self.ttl)
+    }
+
+    pub(super) fn body(&self) -> Option<Body> {
         let value = self.body?;
         if let Some(sealed) = value.binary() {
             return Some(Body::Sealed(SealedBody::new(Bytes::copy_from_slice(sealed))));
@@ -105,14 +117,13 @@ impl<'a> Fields<'a> {
     }
 
     fn read(&self) -> Result<Stored, &'static str> {
-        let id = self.id.and_then(Value::object_id).ok_or("_id")?;
-        let id = MessageId::from_bytes(id);
+        let id = self.id().ok_or("_id")?;
         let claim = ClaimState::of(self.claim)?;
         Ok(Stored {
             message: StoredMessage {
                 id,
-                marker: unsigned(self.marker).ok_or("k")?,
-                ttl: unsigned(self.ttl).ok_or("t")?,
+                marker: self.marker().ok_or("k")?,
+                ttl: self.ttl().ok_or("t")?,
                 created: Timestamp::from_seconds(id.parts().0.into()),
                 claim: claim.id,
                 body: self.body().ok_or("b")?,

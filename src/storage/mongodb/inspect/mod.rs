@@ -1,6 +1,7 @@
 //! A look at an existing database of Zaqar from outside: what is there, and what
 //! nusku would treat in another way. Changes nothing, and makes nothing.
 
+mod due;
 mod findings;
 mod messages;
 mod queues;
@@ -19,7 +20,7 @@ use super::indexes::{self, Index};
 use super::layout::Layout;
 use super::options::Target;
 use super::prepare::{Partitions, Topology, detect};
-use super::store::Documents;
+use super::store::{DUE, Documents, MESSAGES};
 use crate::config::MongodbSettings;
 
 /// Why a database could not be looked at.
@@ -173,11 +174,13 @@ impl Look<'_> {
         for found in layouts {
             for &number in &found.numbers {
                 let name = found.layout.message_database(&self.settings.database, number);
-                let messages: Documents = self.client.database(&name).collection("messages");
+                let database = self.client.database(&name);
+                let messages: Documents = database.collection(MESSAGES);
                 index_findings(&messages, &indexes::of_messages(found.layout), findings).await?;
                 let place =
                     messages::Place { database: &name, number, of: self.settings.partitions };
                 let count = messages::look(&messages, &place, seen, findings).await?;
+                due::look(&database.collection(DUE), findings).await?;
                 let driver = found.layout.driver();
                 partitions.push(Partition { database: name, driver, messages: count });
             }

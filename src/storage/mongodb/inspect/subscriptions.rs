@@ -30,7 +30,8 @@ pub async fn look(
             findings.hinders(what, &foreign);
         }
     }
-    let what = "subscriptions: nusku keeps them and tells nobody of messages";
-    findings.add(true, what, count, &records.namespace());
+    let what =
+        "subscriptions: nusku tells of what is posted to it, a Zaqar of what is posted to that";
+    findings.add(false, what, count, &records.namespace());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The record of a subscription: Zaqar's field names, and what was found in
-//! old or odd ones.
+//! The record of a subscription: Zaqar's field names, one of nusku's own, and what
+//! was found in old or odd ones.
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawDocument, doc};
@@ -7,17 +7,18 @@ use serde_json::Map;
 
 use crate::model::{NewSubscription, QueueKey, Subscription, SubscriptionId, Timestamp};
 use crate::storage::Result;
+use crate::storage::mongodb::deliveries::{STATE, bound_to, new_state};
 use crate::storage::mongodb::document::{Foreign, date, field, int};
 use crate::storage::mongodb::layout::spelled;
 use crate::storage::mongodb::metadata::{object, object_to_bson};
 use crate::storage::mongodb::wire::{Value, kind};
 
-/// The record of a new subscription.
+/// The record of a new subscription, which begins behind the marker `begin`.
 pub fn encode(
     id: ObjectId,
     queue: &QueueKey,
     new: &NewSubscription,
-    now: Timestamp,
+    (begin, now): (i64, Timestamp),
 ) -> Result<Document> {
     Ok(doc! {
         "_id": id,
@@ -28,6 +29,7 @@ pub fn encode(
         "o": object_to_bson(&new.options)?,
         "p": spelled(&queue.project),
         "c": false,
+        STATE: new_state(begin, new.bound_to),
     })
 }
 
@@ -62,7 +64,7 @@ pub fn decode(record: &RawDocument) -> std::result::Result<Subscription, Foreign
             Some(Value { kind: kind::BOOLEAN, bytes }) => bytes != [0],
             Some(_) => return Err(foreign("c")),
         },
-        bound_to: None,
+        bound_to: bound_to(record),
     })
 }
 
@@ -83,13 +85,18 @@ fn over(now: Timestamp) -> [Document; 2] {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{Bson, RawDocumentBuf};
+    use mongodb::bson::spec::BinarySubtype;
+    use mongodb::bson::{Binary, Bson, RawDocumentBuf};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{ProjectId, QueueName};
+    use crate::model::{ProjectId, QueueName, WorkerId};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_935_403_200);
+
+    fn worker() -> WorkerId {
+        WorkerId::from_uuid(uuid::Uuid::from_u128(7))
+    }
 
     fn record() -> Document {
         let queue = QueueKey {
@@ -103,13 +110,13 @@ mod tests {
             subscriber: "https://hooks.example.net/in".into(),
             ttl: 7200,
             options,
-            bound_to: None,
+            bound_to: Some(worker()),
         };
         encode(
             ObjectId::from_bytes([0x65, 0xf0, 0xc0, 0xde, 0, 0, 0, 0, 0, 0, 0, 1]),
             &queue,
             &new,
-            NOW,
+            (41, NOW),
         )
         .unwrap()
     }
@@ -122,6 +129,8 @@ mod tests {
     fn a_record_is_zaqars_and_reads_back() {
         let record = record();
         let expires = Bson::DateTime(date(NOW.plus(7200)));
+        let worker_id = worker().as_uuid().as_bytes().to_vec();
+        let worker_id = Binary { subtype: BinarySubtype::Uuid, bytes: worker_id };
         assert_eq!(
             record,
             doc! {
@@ -133,12 +142,14 @@ mod tests {
                 "o": { "post_headers": { "X-Team": "billing" } },
                 "p": "proj-blue",
                 "c": false,
+                "nusku": { "done": 41, "bound_to": worker_id },
             }
         );
         let read = read(&record).unwrap();
         assert_eq!(read.id.to_string(), "65f0c0de0000000000000001");
         assert_eq!(read.created.seconds(), 0x65f0_c0de);
         assert_eq!((read.ttl, read.confirmed), (7200, false));
+        assert_eq!(read.bound_to, Some(worker()));
         assert_eq!(Value::Object(read.options), json!({"post_headers": {"X-Team": "billing"}}));
     }
 

@@ -1,4 +1,4 @@
-//! Replica sets that all tests share, each test with databases of its own.
+//! Servers and replica sets that all tests share, each test with databases of its own.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use mongodb::Client;
 use mongodb::bson::doc;
 use tokio::sync::OnceCell;
 
-use super::ReplicaSet;
+use super::{Mongod, ReplicaSet};
 
 /// A set of one. Nobody may stop it.
 pub async fn single() -> &'static ReplicaSet {
@@ -23,10 +23,16 @@ pub async fn three() -> &'static ReplicaSet {
     SET.get_or_init(ReplicaSet::of_three_undisturbed).await
 }
 
-/// Databases on one of these sets whose names begin with `prefix` and `_`. They
+/// A server that belongs to no set. Nobody may stop it.
+pub async fn lone() -> &'static Mongod {
+    static SERVER: OnceCell<Mongod> = OnceCell::const_new();
+    SERVER.get_or_init(|| async { Mongod::start(None) }).await
+}
+
+/// Databases on one of these whose names begin with `prefix` and `_`. They
 /// are dropped with this, in the background.
 pub struct Databases {
-    /// Where the set is.
+    /// Where they are.
     pub uri: String,
     /// What the names begin with, as in Zaqar's option `database`.
     pub prefix: String,
@@ -35,9 +41,18 @@ pub struct Databases {
 impl Databases {
     /// On `set`, under a prefix that no other test has.
     pub fn on(set: &ReplicaSet) -> Self {
+        Self::at(set.uri())
+    }
+
+    /// On the server that belongs to no set.
+    pub fn on_the_lone_server(server: &Mongod) -> Self {
+        Self::at(format!("mongodb://127.0.0.1:{}/", server.port()))
+    }
+
+    fn at(uri: String) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("t{}", NEXT.fetch_add(1, Ordering::SeqCst));
-        Self { uri: set.uri(), prefix }
+        Self { uri, prefix }
     }
 }
 
