@@ -30,15 +30,15 @@ pub struct Records {
 impl Records {
     /// Records under scoped names: Zaqar's of queues, or those of a pool.
     #[must_use]
-    pub fn scoped(database: &Database, collection: &str) -> Self {
-        let (documents, settled) = (database.collection(collection), settled(database, collection));
+    pub fn scoped(database: &Database, name: &str) -> Self {
+        let (documents, settled) = (database.collection(name), settled(database, name));
         Self { documents, settled, field: "p_q", index: "p_q_1", of_topics: false }
     }
 
     /// Zaqar's records of topics.
     #[must_use]
-    pub fn of_topics(database: &Database, collection: &str) -> Self {
-        let (documents, settled) = (database.collection(collection), settled(database, collection));
+    pub fn of_topics(database: &Database, name: &str) -> Self {
+        let (documents, settled) = (database.collection(name), settled(database, name));
         Self { documents, settled, field: "p_t", index: "p_t_1", of_topics: true }
     }
 
