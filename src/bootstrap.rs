@@ -4,6 +4,7 @@
 //! knows them by their traits and by [`Service`].
 
 mod pools;
+mod websockets;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -15,10 +16,12 @@ use actix_web::dev::ServerHandle;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use self::websockets::{OwnPort, Websockets};
 use crate::channels;
 use crate::clock::Clock;
 use crate::config::{AuthStrategy, PolicySettings, Settings, StorageSettings};
 use crate::service::Service;
+use crate::service::notification::Dispatcher;
 use crate::service::policy::{self, PolicyBook, PolicyError};
 use crate::storage::discard::DiscardDriver;
 use crate::storage::embedded::{EmbeddedDriver, OpenError};
@@ -87,9 +90,11 @@ pub enum StartError {
 #[must_use = "a server that nobody stops runs as long as the process"]
 pub struct Running {
     address: SocketAddr,
+    websockets: Websockets,
     http: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     service: Arc<Service>,
+    dispatcher: Dispatcher,
     gc: Task,
     waits: Task,
     watches: Vec<Task>,
@@ -107,6 +112,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let listener = listen(&settings.http.bind, settings.http.port)?;
     let address = listener.local_addr().map_err(StartError::Serve)?;
     warn_of_strangers(settings.auth.strategy, address);
+    let own_port = OwnPort::open(settings)?;
+    let websocket_address = own_port.as_ref().map_or(address, OwnPort::address);
+    if websocket_address != address {
+        warn_of_strangers(settings.auth.strategy, websocket_address);
+    }
     let auth_files = Files::look(settings.auth.watched_files());
     let authenticator = Authenticator::new(&settings.auth, clock.clone(), Handle::current())?;
     let authenticator = authenticator.map(Arc::new);
@@ -118,16 +128,27 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     let (storage, router) = open_all(settings).await?;
 
     let service = Service::new(storage.clone(), clock.clone(), settings);
-    let mut service = service.with_policy(Arc::clone(&policy)).with_channels(channels);
+    let service = service.with_channels(Arc::clone(&channels));
+    let mut service = service.with_policy(Arc::clone(&policy));
     if let Some(router) = router {
         service = service.with_pools(router);
     }
     let service = Arc::new(service);
+    let hub = websockets::hub(
+        &service,
+        authenticator.as_ref(),
+        &channels,
+        &clock,
+        settings,
+        websocket_address,
+    );
     let served = Arc::clone(&service);
-    let server =
-        http::serve(served, authenticator.clone(), settings, listener, certificate.as_ref());
-    let server = match server {
-        Ok(server) => server,
+    let (known, shown) = (authenticator.clone(), certificate.as_ref());
+    let server = http::serve(served, known, settings, listener, shown, Some(&hub));
+    let both =
+        server.and_then(|server| Ok((server, Websockets::start(hub, settings, own_port, shown)?)));
+    let (server, websockets) = match both {
+        Ok(both) => both,
         Err(reason) => {
             storage.data.close().await;
             return Err(StartError::Serve(reason));
@@ -141,9 +162,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
     watches.extend(certificate.map(|certificate| renew(certificate, tls_files)));
     Ok(Running {
         address,
+        websockets,
         http: server.handle(),
         served: tokio::spawn(server),
         waits: waits::start(Arc::clone(&storage.data), service.watcher(), clock.clone()),
+        dispatcher: Dispatcher::start(&service),
         service,
         gc: gc::start(Arc::clone(&storage.data), clock, interval),
         watches,
@@ -157,20 +180,31 @@ impl Running {
         self.address
     }
 
+    /// Where WebSockets have a port of their own, if they have one.
+    pub fn websocket_address(&self) -> Option<SocketAddr> {
+        self.websockets.address()
+    }
+
     /// Completes only if the server ends although nobody stopped it.
     ///
     /// # Errors
     ///
     /// What ended it, if it was not its own will.
     pub async fn ended(&mut self) -> io::Result<()> {
-        (&mut self.served).await.unwrap_or_else(|lost| Err(lost.into()))
+        tokio::select! {
+            ended = &mut self.served => ended.unwrap_or_else(|lost| Err(lost.into())),
+            ended = self.websockets.ended() => ended,
+        }
     }
 
-    /// Answers those who wait, stops accepting, answers what is in flight (for `http.shutdown_timeout`
-    /// at most), ends the tasks and closes the store.
+    /// Answers those who wait, ends WebSockets, stops accepting, answers what is in
+    /// flight (for `http.shutdown_timeout` at most), lets attempts to tell subscribers
+    /// end (for some seconds), ends the tasks and closes the store.
     pub async fn stop(self) {
         self.service.stop_waiting();
+        self.websockets.stop().await;
         self.http.stop(true).await;
+        self.dispatcher.stop().await;
         self.gc.stop().await;
         self.waits.stop().await;
         for watch in self.watches {

@@ -18,6 +18,7 @@ mod redact;
 mod subscriber;
 mod validate;
 mod waiting;
+mod websocket;
 
 use std::fmt;
 
@@ -38,6 +39,7 @@ pub use pooling::{Overridden, PoolingSettings};
 pub use redact::shown_uri;
 pub use subscriber::SubscriberType;
 pub use waiting::WaitingSettings;
+pub use websocket::WebsocketSettings;
 
 /// The settings file that documents every option, compiled in as the defaults.
 pub const DEFAULTS: &str = include_str!("../../etc/nusku.toml");
@@ -60,6 +62,8 @@ pub struct Settings {
     pub signed_url: SignedUrlSettings,
     /// The HTTP front end.
     pub http: HttpSettings,
+    /// The WebSocket front end.
+    pub websocket: WebsocketSettings,
     /// Pages of other origins.
     pub cors: CorsSettings,
     /// Keys of message bodies at rest.

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     EmbeddedSettings, Limits, MongodbSettings, Settings, auth, cors, encryption, http,
-    notification, policy, pooling, shown_uri, waiting,
+    notification, policy, pooling, shown_uri, waiting, websocket,
 };
 
 /// Lives, graces and delays are kept as 32-bit seconds.
@@ -39,6 +39,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     policy::check(&settings.policy)?;
     check_text("signed_url.secret_key", settings.signed_url.secret_key.as_deref())?;
     http::check(&settings.http)?;
+    websocket::check(&settings.websocket)?;
     cors::check(&settings.cors)?;
     encryption::check(&settings.encryption)?;
     check_storage_uri(&settings.storage.uri)?;

@@ -20,7 +20,7 @@ pub(super) fn checksum(body: &JsonText) -> Option<String> {
 
 /// What Python prints for this JSON text. The nesting of a body is bounded by
 /// [`crate::model::MAX_DEPTH`], and so is the recursion.
-fn dumps(text: &[u8]) -> Vec<u8> {
+pub(super) fn dumps(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + text.len() / 8);
     Reader { text, at: 0 }.value(&mut out);
     out

@@ -3,6 +3,10 @@
 use crate::model::{FlavorName, MessageId, QueueKey};
 use crate::storage;
 
+/// What is said of a queue that cannot be.
+pub const MALFORMED_QUEUE: &str =
+    "The format of the submitted queue name or project id is not valid.";
+
 /// Why the service refused or failed. Front ends answer by variant; the texts
 /// are for the client, word for word, except where [`storage::Error`] says
 /// that they are not.

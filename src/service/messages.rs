@@ -100,6 +100,37 @@ pub struct MessagePage {
     pub include_delayed: bool,
 }
 
+/// What to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// These messages.
+    Messages(Vec<String>),
+    /// As many as this, which are handed over at the same time.
+    Pop(i64),
+}
+
+impl Deletion {
+    /// What a request asks for that may name messages or say how many.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for both, and for neither.
+    pub fn new(ids: Option<Vec<String>>, pop: Option<i64>) -> Result<Self> {
+        let sentence = match (ids, pop) {
+            (Some(ids), None) => return Ok(Self::Messages(ids)),
+            (None, Some(count)) => return Ok(Self::Pop(count)),
+            (Some(_), Some(_)) => {
+                "pop and id params cannot be present together in the delete request."
+            }
+            (None, None) => {
+                "The request should have either \"ids\" or \"pop\" parameter in the request, to \
+                 be able to delete."
+            }
+        };
+        Err(Error::InvalidRequest(sentence.to_owned()))
+    }
+}
+
 impl Service {
     /// How large a post to this queue may be.
     pub async fn post_size(&self, queue: &Permit<PostMessages>) -> Result<PostSize> {
@@ -119,6 +150,16 @@ impl Service {
     pub async fn post_messages(
         &self,
         queue: &Permit<PostMessages>,
+        client: &ClientId,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<MessageId>> {
+        self.post_drafts(queue, client, drafts).await
+    }
+
+    /// Posts as [`Service::post_messages`] does, for the server itself.
+    pub(super) async fn post_drafts(
+        &self,
+        queue: &QueueKey,
         client: &ClientId,
         drafts: Vec<Draft>,
     ) -> Result<Vec<MessageId>> {

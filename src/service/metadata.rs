@@ -230,10 +230,21 @@ impl<'a> QueueOptions<'a> {
     /// name of a queue there is none: no message gets lost to a nameless queue.
     pub(super) fn dead_letter(&self) -> Option<DeadLetter> {
         let max_claim_count = self.get(MAX_CLAIM_COUNT).and_then(integer)?;
+        let (queue, ttl) = self.undeliverable()?;
+        Some(DeadLetter { max_claim_count, queue, ttl })
+    }
+
+    /// Where notifications go that were given up, and the seconds they live there, if
+    /// the queue says so.
+    pub(super) fn undeliverable(&self) -> Option<(QueueName, Option<u32>)> {
         let queue = self.get(DEAD_LETTER_QUEUE)?.as_str().and_then(QueueName::parse)?;
         let ttl = self.truthy_integer(DEAD_LETTER_QUEUE_MESSAGES_TTL);
-        let ttl = ttl.and_then(|ttl| within(ttl, 1, u32::MAX));
-        Some(DeadLetter { max_claim_count, queue, ttl })
+        Some((queue, ttl.and_then(|ttl| within(ttl, 1, u32::MAX))))
+    }
+
+    /// How notifications are tried again, unless the subscription says so.
+    pub(super) fn retry_policy(&self) -> Option<&'a Value> {
+        self.get(RETRY_POLICY)
     }
 
     fn get(&self, key: &str) -> Option<&'a Value> {

@@ -8,6 +8,7 @@ pub mod access;
 mod check;
 mod checksum;
 mod claims;
+mod client_id;
 pub mod error;
 mod field;
 mod flavors;
@@ -36,7 +37,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use self::notification::{Channels, DueQueues, Ears};
+use self::notification::Notifications;
 use self::placement::Placements;
 use self::policy::PolicyBook;
 use self::waiting::Waiting;
@@ -48,14 +49,15 @@ use crate::storage::pooling::PoolRouter;
 
 use self::sealing::Keyring;
 
-pub use error::{Error, Result};
+pub use client_id::client_id;
+pub use error::{Error, MALFORMED_QUEUE, Result};
 pub use field::Field;
 pub use flavors::FlavorView;
 pub use health::{Health, HealthReport, OperationStatus};
-pub use messages::{Draft, MessageListing, MessagePage, PostSize};
+pub use messages::{Deletion, Draft, MessageListing, MessagePage, PostSize};
 pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage, ShownStats};
 pub use share::{ShareRequest, SignedUrl};
-pub use subscriptions::Caller;
+pub use subscriptions::{Caller, ConnectionSubscription};
 pub use waiting::{ClaimTerms, Followed, Follower};
 
 /// Everything a front end may ask for.
@@ -66,8 +68,7 @@ pub struct Service {
     enable_checksum: bool,
     signing_key: Option<String>,
     waiting: Waiting,
-    due_queues: Arc<DueQueues>,
-    channels: Arc<Channels>,
+    notifications: Notifications,
     keyring: Keyring,
     /// The rules of pools, where there are any.
     placements: Option<Arc<Placements>>,
@@ -80,9 +81,8 @@ impl Service {
     #[must_use]
     pub fn new(storage: Storage, clock: Clock, settings: &Settings) -> Self {
         let waiting = Waiting::new(&settings.waiting);
-        let due_queues = Arc::new(DueQueues::default());
-        let ears = Ears { waiting: waiting.watcher(), due: Arc::clone(&due_queues) };
-        storage.data.announce_to(Arc::new(ears));
+        let notifications = Notifications::new(&settings.notification);
+        storage.data.announce_to(notifications.ears(waiting.watcher()));
         Self {
             storage,
             clock,
@@ -90,8 +90,7 @@ impl Service {
             enable_checksum: settings.enable_checksum,
             signing_key: settings.signed_url.secret_key.clone(),
             waiting,
-            due_queues,
-            channels: Arc::default(),
+            notifications,
             keyring: Keyring::new(&settings.encryption),
             placements: None,
             policy: Arc::new(PolicyBook::built_in()),
@@ -102,12 +101,6 @@ impl Service {
     #[must_use]
     pub fn with_policy(self, policy: Arc<PolicyBook>) -> Self {
         Self { policy, ..self }
-    }
-
-    /// The same, reaching subscribers by these channels; without, by none.
-    #[must_use]
-    pub fn with_channels(self, channels: Arc<Channels>) -> Self {
-        Self { channels, ..self }
     }
 
     /// The same, with messages in the pools of `router`, which must be the data

@@ -3,6 +3,8 @@
 //! What is said of queues here holds for topics too, which are queues of another
 //! kind: see [`QueueKind`].
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::access::Permit;
@@ -40,6 +42,8 @@ pub struct QueueListing {
     pub limit: Option<i64>,
     /// Also return metadata.
     pub detailed: bool,
+    /// Return it as it is stored, without the defaults of reserved keys.
+    pub as_stored: bool,
     /// Only names that contain this.
     pub name: Option<String>,
     /// Also count all queues of the project.
@@ -51,7 +55,7 @@ pub struct QueueListing {
 /// A page of queues.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueuePage {
-    /// Names, and the shown metadata (defaults included) if asked for.
+    /// Names, and the metadata if asked for.
     pub queues: Vec<(QueueName, Option<Map<String, Value>>)>,
     /// All queues of the project, if asked for.
     pub count: Option<u64>,
@@ -114,6 +118,11 @@ impl Service {
     pub async fn queue_metadata(&self, queue: &Permit<GetQueue>) -> Result<Map<String, Value>> {
         let stored = self.storage.control.queues().metadata(queue).await?;
         Ok(metadata::shown(queue.name.kind(), stored.as_deref(), &self.limits))
+    }
+
+    /// The metadata as it is stored; `None` if there is no such queue.
+    pub async fn stored_metadata(&self, queue: &Permit<GetQueue>) -> Result<Option<Arc<Metadata>>> {
+        Ok(self.storage.control.queues().metadata(queue).await?)
     }
 
     /// Applies `changes` in order, all or none; returns the metadata as shown.
@@ -226,9 +235,11 @@ impl Service {
         let count =
             if listing.with_count { Some(queues.count(project, *kind).await?) } else { None };
         let page = records.into_iter().map(|QueueRecord { name, metadata }| {
-            let shown = || metadata::shown(*kind, Some(&metadata), &self.limits);
-            let shown = listing.detailed.then(shown);
-            (name, shown)
+            let entries = || match listing.as_stored {
+                true => metadata.entries().clone(),
+                false => metadata::shown(*kind, Some(&metadata), &self.limits),
+            };
+            (name, listing.detailed.then(entries))
         });
         Ok(QueuePage { queues: page.collect(), count })
     }
@@ -243,6 +254,17 @@ impl Service {
         Ok(ShownStats { stats, total_only })
     }
 
+    /// The same; `None` if there is no such queue.
+    pub async fn stats_of_known_queue(
+        &self,
+        queue: &Permit<GetQueueStats>,
+    ) -> Result<Option<Stats>> {
+        match self.storage.control.queues().metadata(queue).await? {
+            Some(_) => Ok(Some(self.queue_stats(queue).await?.stats)),
+            None => Ok(None),
+        }
+    }
+
     /// Empties a queue of messages that no claim holds, and of subscriptions. A missing queue is no error.
     pub async fn purge_queue(
         &self,
@@ -254,6 +276,7 @@ impl Service {
         }
         if targets.subscriptions {
             self.storage.data.subscriptions().purge(queue).await?;
+            self.notifications.subscriptions_changed();
         }
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! The rules of `_retry_policy`, of a queue and of a subscription: how
 //! notifications are tried again.
 
+mod schedule;
+
 use serde_json::{Map, Value};
 
 use super::python::{integer, is_falsy};
+
+pub(super) use schedule::{LONGEST_PAUSE, Schedule};
 
 /// The delays, in seconds, of a policy that does not name them.
 const MINIMUM_DELAY_DEFAULT: i64 = 5;
@@ -11,6 +15,9 @@ const MAXIMUM_DELAY_DEFAULT: i64 = 30;
 /// The least distance of the two delays, in seconds: twice the step by which
 /// Zaqar's linear backoff grows.
 const DELAY_SPAN_MIN: i64 = 10;
+
+/// How often it is tried again in each step, if the policy does not say.
+const RETRIES_DEFAULT: i64 = 3;
 
 const INTEGERS: [&str; 5] = [
     "retries_with_no_delay",

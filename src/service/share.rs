@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::access::Permit;
 use super::access::actions::ShareQueue;
 use super::{Error, Result, Service, hex, iso8601, python};
-use crate::model::{ProjectId, QueueKey, Timestamp};
+use crate::model::{ProjectId, QueueKey, SubscriptionId, Timestamp};
 
 /// How long a permission lasts that names no end, in seconds: a day.
 const LIFE_DEFAULT: u32 = 86_400;
@@ -78,10 +78,20 @@ impl Service {
                 "`expires` is lower than the current time".to_owned(),
             ));
         }
-        let expires = expires.format(DATE_FORMAT).to_string();
-        let mac = signer.chain_update(signed_text(&paths, &methods, &queue.project, &expires));
-        let signature = hex::hex(&mac.finalize().into_bytes());
-        Ok(SignedUrl { paths, methods, expires, signature })
+        Ok(sign(signer, &queue.project, paths, methods, expires))
+    }
+
+    /// Signs the permission to confirm a subscription, or to take that back, until
+    /// `expires`; `None` without a secret key.
+    pub(super) fn share_confirmation(
+        &self,
+        queue: &QueueKey,
+        subscription: SubscriptionId,
+        expires: Timestamp,
+    ) -> Option<SignedUrl> {
+        let path = format!("/v2/queues/{}/subscriptions/{subscription}/confirm", queue.name);
+        let methods = vec!["PUT".to_owned()];
+        Some(sign(self.signer()?, &queue.project, vec![path], methods, moment(expires)))
     }
 
     /// Whether this service gave that permission, for `project`, and it has not
@@ -107,6 +117,20 @@ impl Service {
         // Keys of any length will do, so this is never an error.
         Hmac::new_from_slice(key.as_bytes()).ok()
     }
+}
+
+/// Signs a permission; `paths` and `methods` must be sorted.
+fn sign(
+    signer: Hmac<Sha256>,
+    project: &ProjectId,
+    paths: Vec<String>,
+    methods: Vec<String>,
+    expires: NaiveDateTime,
+) -> SignedUrl {
+    let expires = expires.format(DATE_FORMAT).to_string();
+    let mac = signer.chain_update(signed_text(&paths, &methods, project, &expires));
+    let signature = hex::hex(&mac.finalize().into_bytes());
+    SignedUrl { paths, methods, expires, signature }
 }
 
 /// The absolute paths of these sub-resources, sorted.

@@ -1,8 +1,11 @@
 //! Subscriptions: subscribe, look at, list, change, confirm, unsubscribe.
 //!
-//! They are kept, and nobody is told of anything yet.
+//! How subscribers are told is the business of [`super::notification`].
 
+mod connections;
 mod document;
+
+pub use self::connections::ConnectionSubscription;
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ use super::{Error, Result, Service};
 use crate::model::{
     Identity, Metadata, NewSubscription, QueueKey, Secret, Subscription, SubscriptionId, Timestamp,
 };
-use crate::storage::{self, DataDriver, Subscribed};
+use crate::storage::{self, DataDriver, Failure, Subscribed};
 
 /// What a client is told who subscribes a second time; a blank is missing, as
 /// in Zaqar. A change that would have the same effect is told so with the blank.
@@ -61,11 +64,16 @@ impl Service {
             self.make_queue(queue, Metadata::default()).await?;
         }
         let new = self.register(queue, new, caller, now).await?;
-        match self.storage.data.subscriptions().create(queue, new, now).await? {
-            Subscribed::New(id) => Ok(id),
-            Subscribed::Existing(existing) if !existing.confirmed => Ok(existing.id),
-            Subscribed::Existing(_) => Err(Error::Conflict(ALREADY_SUBSCRIBED.to_owned())),
-        }
+        let expires = now.later(new.ttl);
+        let created = self.storage.data.subscriptions().create(queue, new.clone(), now).await?;
+        let subscription = match created {
+            Subscribed::New(id) => unconfirmed(id, new, now),
+            Subscribed::Existing(existing) if !existing.confirmed => existing,
+            Subscribed::Existing(_) => return Err(Error::Conflict(ALREADY_SUBSCRIBED.to_owned())),
+        };
+        let id = subscription.id;
+        self.ask_to_confirm(queue, subscription, false, expires);
+        Ok(id)
     }
 
     /// Has the channel to the subscriber do its part of a new subscription.
@@ -76,7 +84,7 @@ impl Service {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<NewSubscription> {
-        let Some(channel) = self.channels.to(&new.subscriber) else { return Ok(new) };
+        let Some(channel) = self.notifications.channels.to(&new.subscriber) else { return Ok(new) };
         if channel.registers() && self.is_subscribed(queue, &new.subscriber, now).await? {
             return Ok(new);
         }
@@ -167,6 +175,7 @@ impl Service {
         }
         let updated = self.storage.data.subscriptions();
         let updated = updated.update(queue, parse_id(id)?, change, now).await;
+        self.notifications.subscriptions_changed();
         updated.map_err(|error| as_sent(error, id))
     }
 
@@ -190,8 +199,22 @@ impl Service {
         let known = parse_id(id)?;
         let queue: &QueueKey = queue;
         let subscriptions = self.storage.data.subscriptions();
-        let noted = subscriptions.confirm(queue, known, confirmed, self.now()).await;
-        noted.map_err(|error| as_sent(error, id))
+        let now = self.now();
+        let noted = subscriptions.confirm(queue, known, confirmed, now).await;
+        self.notifications.subscriptions_changed();
+        noted.map_err(|error| as_sent(error, id))?;
+        if confirmed || !self.notifications.settings.require_confirmation {
+            return Ok(());
+        }
+        match subscriptions.get(queue, known, now).await {
+            Ok(subscription) => {
+                let expires = now.plus(self.limits.default_subscription_ttl);
+                self.ask_to_confirm(queue, subscription, true, expires);
+            }
+            // What was asked for is done.
+            Err(error) => tracing::warn!(%error, "a subscriber is not told of its end"),
+        }
+        Ok(())
     }
 
     /// Ends a subscription. One that does not exist, or an id that is none, is
@@ -202,8 +225,25 @@ impl Service {
         id: &str,
     ) -> Result<()> {
         let Some(id) = SubscriptionId::parse(id) else { return Ok(()) };
-        Ok(self.storage.data.subscriptions().delete(queue, id).await?)
+        let deleted = self.storage.data.subscriptions().delete(queue, id).await;
+        self.notifications.subscriptions_changed();
+        Ok(deleted?)
     }
+
+    /// Why the subscriber was not told of a message, the last time that happened.
+    pub async fn last_failure(
+        &self,
+        queue: &Permit<GetSubscription>,
+        id: SubscriptionId,
+    ) -> Result<Option<Failure>> {
+        Ok(self.storage.data.deliveries().last_failure(queue, id).await?)
+    }
+}
+
+/// The subscription that was just made.
+fn unconfirmed(id: SubscriptionId, new: NewSubscription, created: Timestamp) -> Subscription {
+    let NewSubscription { subscriber, ttl, options, bound_to } = new;
+    Subscription { id, subscriber, ttl, created, options, confirmed: false, bound_to }
 }
 
 /// Makes sure that a queue has no subscriptions in a store that it is to leave:

@@ -147,9 +147,19 @@ impl TokenFile {
     /// Whose token this is, if it is anybody's and has not ended.
     #[must_use]
     pub fn bearer(&self, token: &str, now: Timestamp) -> Option<&Arc<Identity>> {
+        self.bearer_until(token, now).map(|(identity, _)| identity)
+    }
+
+    /// The same, and when the token ends, if it does.
+    #[must_use]
+    pub fn bearer_until(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(&Arc<Identity>, Option<Timestamp>)> {
         let bearer = self.by_hash.get(&hash(token))?;
         let is_over = bearer.expires.is_some_and(|expires| expires <= now);
-        (!is_over).then_some(&bearer.identity)
+        (!is_over).then_some((&bearer.identity, bearer.expires))
     }
 
     /// What the file says, in its order.

@@ -33,3 +33,4 @@ mod store;
 mod support;
 mod tidy;
 mod waiting;
+mod websocket;

@@ -19,9 +19,12 @@ use super::checksum::checksum;
 use super::metadata::no_encryption;
 use super::{Error, Result, Service};
 use crate::model::{
-    Body, Claim, JsonText, Message, ProjectId, QueueKey, StoredClaim, StoredMessage,
+    Body, Claim, JsonText, Message, MessageId, ProjectId, QueueKey, StoredClaim, StoredMessage,
 };
 use crate::storage;
+
+/// The client id of no client.
+pub(super) const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Service {
     /// The body as it shall lie in the store of a queue that wants it sealed.
@@ -46,31 +49,40 @@ impl Service {
     ///
     /// [`Error::MessageIsUnreadable`]; why has been logged.
     pub(super) fn open(&self, queue: &QueueKey, message: StoredMessage) -> Result<Message> {
-        let (id, project) = (message.id, &queue.project);
-        let sealed = match &message.body {
-            Body::Json(text) => {
-                let text = text.clone();
-                return Ok(message.with_body(text));
-            }
+        let text = self.open_body(queue, message.id, &message.body)?;
+        if matches!(message.body, Body::Json(_)) {
+            return Ok(message.with_body(text));
+        }
+        // None is stored: the checksum of a short text is as good as the text.
+        let checksum = if self.enable_checksum { checksum(&text) } else { None };
+        Ok(Message { checksum, ..message.with_body(text) })
+    }
+
+    /// The body of that message as it was posted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MessageIsUnreadable`]; why has been logged.
+    pub(super) fn open_body(
+        &self,
+        queue: &QueueKey,
+        id: MessageId,
+        body: &Body,
+    ) -> Result<JsonText> {
+        let sealed = match body {
+            Body::Json(text) => return Ok(text.clone()),
             Body::Sealed(sealed) => sealed,
         };
-        match self.keyring.open(project, sealed) {
-            Ok(text) => {
-                // None is stored: the checksum of a short text is as good as the text.
-                let checksum = if self.enable_checksum { checksum(&text) } else { None };
-                Ok(Message { checksum, ..message.with_body(text) })
-            }
-            Err(reason) => {
-                tracing::error!(
-                    project.id = %project,
-                    queue.name = %queue.name,
-                    message.id = %id,
-                    %reason,
-                    "a message cannot be decrypted"
-                );
-                Err(Error::MessageIsUnreadable(id))
-            }
-        }
+        self.keyring.open(&queue.project, sealed).map_err(|reason| {
+            tracing::error!(
+                project.id = %queue.project,
+                queue.name = %queue.name,
+                message.id = %id,
+                %reason,
+                "a message cannot be decrypted"
+            );
+            Error::MessageIsUnreadable(id)
+        })
     }
 
     /// Those of several that can be read.

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::{Limits, SubscriberType};
-use crate::model::{NewSubscription, SubscriptionChange, Timestamp};
+use crate::model::{NewSubscription, SubscriptionChange, Timestamp, WorkerId};
 use crate::service::notification::signature::SigningKey;
 use crate::service::python::{self, integer, is_falsy};
 use crate::service::{Error, Result, retry_policy};
@@ -37,14 +37,33 @@ impl Reader<'_> {
         let Some(subscriber) = fields.get("subscriber") else {
             return invalid("Missing parameter subscriber in body.");
         };
-        let subscriber = self.subscriber(subscriber)?;
+        self.with_terms(fields, self.subscriber(subscriber)?, None)
+    }
+
+    /// The subscription that `document` asks for, of a connection that `worker` has
+    /// and that is known as `subscriber`. Whatever it says of a subscriber is ignored.
+    pub(super) fn connection_subscription(
+        self,
+        document: &Value,
+        subscriber: String,
+        worker: WorkerId,
+    ) -> Result<NewSubscription> {
+        self.with_terms(object(document)?, subscriber, Some(worker))
+    }
+
+    fn with_terms(
+        self,
+        fields: &Map<String, Value>,
+        subscriber: String,
+        bound_to: Option<WorkerId>,
+    ) -> Result<NewSubscription> {
         let options = fields.get("options").map(options).transpose()?;
         let ttl = fields.get("ttl").map(|ttl| self.ttl(ttl)).transpose()?;
         Ok(NewSubscription {
             subscriber,
             ttl: ttl.unwrap_or(self.limits.default_subscription_ttl.into()),
             options: options.unwrap_or_default(),
-            bound_to: None,
+            bound_to,
         })
     }
 

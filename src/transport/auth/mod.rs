@@ -14,7 +14,7 @@ use self::tokens::Tokens;
 use crate::clock::Clock;
 use crate::config::{AuthSettings, AuthStrategy};
 use crate::http_client::ClientError;
-use crate::model::Identity;
+use crate::model::{Identity, Timestamp};
 use crate::token_file::TokenFileError;
 
 /// Who tells from what a caller shows who it is.
@@ -39,6 +39,15 @@ pub struct Presented<'a> {
     pub bearer: Option<&'a str>,
     /// The token of a service that hands on its request.
     pub service_token: Option<&'a str>,
+}
+
+/// Who somebody is, and for how long that holds.
+#[derive(Clone, Debug)]
+pub struct Vouched {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// When the token ends, if it does.
+    pub expires: Option<Timestamp>,
 }
 
 /// Why nobody knows who is calling.
@@ -96,9 +105,18 @@ impl Authenticator {
     ///
     /// [`AuthError`].
     pub async fn authenticate(&self, shown: &Presented<'_>) -> Result<Arc<Identity>, AuthError> {
+        Ok(self.vouch(shown).await?.identity)
+    }
+
+    /// Who shows this, and until when.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`].
+    pub async fn vouch(&self, shown: &Presented<'_>) -> Result<Vouched, AuthError> {
         match &self.strategy {
-            Strategy::Keystone(keystone) => keystone.authenticate(shown).await,
-            Strategy::Tokens(tokens) => tokens.authenticate(shown),
+            Strategy::Keystone(keystone) => keystone.vouch(shown).await,
+            Strategy::Tokens(tokens) => tokens.vouch(shown),
         }
     }
 

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{AuthError, Presented};
+use super::{AuthError, Presented, Vouched};
 use crate::clock::Clock;
-use crate::model::Identity;
 use crate::token_file::{TokenFile, TokenFileError};
 
 /// The tokens of a file, as it was when it was last good.
@@ -44,10 +43,12 @@ impl Tokens {
     /// # Errors
     ///
     /// [`AuthError::Unauthorized`].
-    pub fn authenticate(&self, shown: &Presented<'_>) -> Result<Arc<Identity>, AuthError> {
+    pub fn vouch(&self, shown: &Presented<'_>) -> Result<Vouched, AuthError> {
         let token = shown.token.or(shown.bearer).ok_or(AuthError::Unauthorized)?;
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.bearer(token, self.clock.now()).cloned().ok_or(AuthError::Unauthorized)
+        let found = current.bearer_until(token, self.clock.now());
+        let (identity, expires) = found.ok_or(AuthError::Unauthorized)?;
+        Ok(Vouched { identity: Arc::clone(identity), expires })
     }
 }
 
@@ -73,7 +74,7 @@ mod tests {
         let tokens = Tokens::open(&path, Clock::system()).unwrap();
         let is_in = |token: &str| {
             let shown = Presented { token: Some(token), ..Presented::default() };
-            tokens.authenticate(&shown).is_ok()
+            tokens.vouch(&shown).is_ok()
         };
         fs::write(&path, format!("{good}\n[[token]]\nid = \"half")).unwrap();
         tokens.reload();

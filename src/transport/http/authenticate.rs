@@ -18,6 +18,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 
 use super::error::ApiError;
 use super::identity::SIGNATURE;
+use super::v2::websocket;
 use crate::model::{Identity, Secret};
 use crate::transport::auth::{AuthError, Authenticator, Presented};
 
@@ -67,7 +68,8 @@ where
         };
         // Whatever comes of it, headers are not to be asked who is calling.
         request.extensions_mut().insert(Arc::clone(&self.nobody));
-        if request.path() == "/" || request.headers().contains_key(SIGNATURE) {
+        let is_for_all = matches!(request.path(), "/" | websocket::PATH);
+        if is_for_all || request.headers().contains_key(SIGNATURE) {
             return Either::Left(self.next.call(request));
         }
         let next = Rc::clone(&self.next);

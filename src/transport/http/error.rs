@@ -166,6 +166,21 @@ impl ApiError {
         Self { form: Form::Empty, ..self }
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What went wrong, as a sentence, if there is anything to add to the status.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// Whether the request breaks a rule or has not the form it should have.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self.title, INVALID_REQUEST | INVALID_BODY)
+    }
+
     /// What the log should say of it, if it is the server's fault.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()

@@ -17,7 +17,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::{ApiError, During, Form};
 use super::identity::{SIGNATURE, identity, project};
-use crate::config::{ClientIdRule, Limits};
+use crate::config::Limits;
 use crate::model::{
     ClientId, Identity, MalformedClientId, Namespace, ProjectId, QueueKey, QueueKind, QueueName,
 };
@@ -80,10 +80,9 @@ impl FromRoute for QueueKey {
         let name = QueueName::parse_as(kind, segment(request, "queue"));
         match (name.filter(|_| !project.is_too_long()), kind) {
             (Some(name), _) => Ok(Self { project, name }),
-            (None, QueueKind::Queue) => Err(ApiError::bad_request(
-                "Invalid queue identification",
-                "The format of the submitted queue name or project id is not valid.",
-            )),
+            (None, QueueKind::Queue) => {
+                Err(ApiError::bad_request("Invalid queue identification", service::MALFORMED_QUEUE))
+            }
             (None, QueueKind::Topic) => Err(ApiError::bad_request(
                 "Invalid topic identification",
                 "The format of the submitted topic name or project id is not valid.",
@@ -296,15 +295,10 @@ fn client_id(headers: &HeaderMap, limits: Option<&Limits>) -> Result<ClientId, A
             "The \"Client-Id\" header is required.",
         ));
     };
-    let any_within = limits
-        .filter(|limits| limits.client_id_uuid_safe == ClientIdRule::Off)
-        .map(|limits| limits.min_length_client_id..=limits.max_length_client_id);
-    let client = match (value.to_str(), any_within) {
+    let client = match (value.to_str(), limits) {
+        (Ok(text), Some(limits)) => service::client_id(text, limits),
         (Ok(text), None) => ClientId::parse_uuid(text),
-        (Ok(text), Some(range)) if range.contains(&text.chars().count()) => {
-            Ok(ClientId::parse_any(text))
-        }
-        _ => Err(MalformedClientId),
+        (Err(_), _) => Err(MalformedClientId),
     };
     // One sentence for everything: Zaqar loses the one about the length.
     client.map_err(|error| ApiError::bad_request("Wrong UUID value", error.to_string()))

@@ -15,6 +15,10 @@ use crate::model::{Identity, ProjectId, Secret, ServiceIdentity};
 /// does.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("url-signature");
 
+/// What is said of a project without a name.
+pub const EMPTY_PROJECT: &str =
+    "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and retry.";
+
 /// Where the project may stand. The first header that is there counts.
 const PROJECT: [HeaderName; 3] = [
     HeaderName::from_static("x-project-id"),
@@ -66,11 +70,7 @@ pub fn project(request: &HttpRequest) -> Result<ProjectId, ApiError> {
         ));
     };
     if text.trim().is_empty() {
-        return Err(ApiError::bad_request(
-            "Empty project header not allowed",
-            "X-PROJECT-ID cannot be an empty string. Specify the right header X-PROJECT-ID and \
-             retry.",
-        ));
+        return Err(ApiError::bad_request("Empty project header not allowed", EMPTY_PROJECT));
     }
     Ok(ProjectId::new(text))
 }
@@ -87,7 +87,7 @@ pub fn project_for_log(request: &HttpRequest) -> Option<Cow<'_, str>> {
 
 /// What the headers say, which a proxy has to vouch for. Names are those that
 /// Keystone's middleware gives them.
-fn of_headers(headers: &HeaderMap) -> Identity {
+pub fn of_headers(headers: &HeaderMap) -> Identity {
     let get = |name: &str| headers.get(name).and_then(text).map(str::to_owned);
     let first = |names: &[&str]| names.iter().find_map(|name| get(name));
     Identity {

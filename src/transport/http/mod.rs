@@ -15,19 +15,19 @@ mod authenticate;
 mod body;
 mod client_address;
 mod cors;
-mod error;
+pub(super) mod error;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
 mod home;
-mod identity;
+pub(super) mod identity;
 mod limits;
 mod middleware;
 mod query;
-mod stalled;
+pub(super) mod stalled;
 mod tls;
-mod v2;
-mod wire;
+pub(super) mod v2;
+pub(super) mod wire;
 
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -41,6 +41,8 @@ use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resourc
 
 pub use self::tls::{Certificate, TlsError};
 
+pub(super) use self::body::SMALL_BYTES_MAX;
+
 use self::authenticate::Authentication;
 use self::body::Patience;
 use self::cors::Cors;
@@ -51,6 +53,7 @@ use crate::config::Settings;
 use crate::model::QueueKind;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
+use crate::transport::websocket::Hub;
 
 /// How long the rest of a refused body is read and thrown away, so that the
 /// client gets to see the refusal instead of a reset connection.
@@ -58,7 +61,7 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
 /// without one, headers are believed. With a `certificate`, connections are
-/// encrypted. The returned server runs while it is polled and stops through its
+/// encrypted. With `websockets`, connections can become such. The returned server runs while it is polled and stops through its
 /// handle. Signals are left to the caller.
 ///
 /// # Errors
@@ -70,7 +73,9 @@ pub fn serve(
     settings: &Settings,
     listener: TcpListener,
     certificate: Option<&Arc<Certificate>>,
+    websockets: Option<&Arc<Hub>>,
 ) -> std::io::Result<Server> {
+    let websockets: Option<Data<Hub>> = websockets.map(|hub| Arc::clone(hub).into());
     let service: Data<Service> = service.into();
     let administration = Administration {
         health: settings.admin_mode,
@@ -87,7 +92,13 @@ pub fn serve(
         App::new()
             .app_data(service.clone())
             .app_data(patience)
-            .configure(move |config| routes(config, administration))
+            .configure(|config| {
+                if let Some(hub) = &websockets {
+                    config.app_data(hub.clone());
+                    v2::websocket::routes(config);
+                }
+                routes(config, administration);
+            })
             .wrap(authentication.clone())
             .wrap_fn({
                 let cors = Rc::new(cors.clone());

@@ -51,6 +51,12 @@ impl Connection {
 pub struct Watched(Rc<Connection>);
 
 impl Watched {
+    /// Ends the connection, whatever is under way.
+    pub fn shut_down(&self) {
+        // One that the client closed meanwhile is as good.
+        let _ = self.0.socket.shutdown(Shutdown::Both);
+    }
+
     /// Says that the connection is worked for, until what is returned is dropped.
     pub fn working(&self) -> Working {
         self.0.requests.set(self.0.requests.get() + 1);

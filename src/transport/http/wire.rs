@@ -14,6 +14,7 @@ use crate::model::{
     Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Subscription, Timestamp,
 };
 use crate::service::{Health, HealthReport, ShownStats, SignedUrl};
+use crate::storage::Failure;
 
 /// The media type of nearly every answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -194,6 +195,17 @@ pub fn subscription(out: &mut Vec<u8>, queue: &QueueName, it: &Subscription, now
     let _ = write!(out, r#","ttl":{},"age":{},"options":"#, it.ttl, now.since(it.created));
     value(out, &it.options);
     let _ = write!(out, r#","confirmed":{}}}"#, it.confirmed);
+}
+
+/// Adds to a subscription why its subscriber was not told of a message. Zaqar has no
+/// such member.
+pub fn last_failure(out: &mut Vec<u8>, failure: &Failure) {
+    out.pop();
+    let Failure { at, message, reason } = failure;
+    // Nothing here can fail: a vector takes every write.
+    let _ = write!(out, r#","last_failure":{{"at":"{at}","message_id":"{message}","reason":"#);
+    value(out, reason);
+    out.extend_from_slice(b"}}");
 }
 
 /// The report on the server's health.

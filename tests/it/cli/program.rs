@@ -19,7 +19,8 @@ pub fn nusku(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(arguments);
+    // Many of them run at the same time.
+    command.env("NUSKU_WEBSOCKET__PORT", "0").args(arguments);
     command
 }
 

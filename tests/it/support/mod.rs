@@ -39,6 +39,7 @@ pub const OTHER_CLIENT: &str = "0f9d2c4e-6a51-4c1e-9b7e-2d7c5a1f8e30";
 /// A server under test.
 pub struct TestApp {
     address: SocketAddr,
+    websocket_address: Option<SocketAddr>,
     clock: Clock,
     /// What the test may look at and change, where it built the service itself.
     service: Option<Arc<Service>>,
@@ -108,7 +109,8 @@ impl TestApp {
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
                 let waits = waits::start(data, served.watcher(), ticks);
-                let server = http::serve(served, authenticator, &settings, listener, None).unwrap();
+                let server = http::serve(served, authenticator, &settings, listener, None, None);
+                let server = server.unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
                 waits.stop().await;
@@ -119,6 +121,7 @@ impl TestApp {
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || drop(handle.stop(false)));
         Self {
             address,
+            websocket_address: None,
             clock,
             service: Some(service),
             policy: Some(policy),
@@ -134,6 +137,7 @@ impl TestApp {
         let clock = Clock::manual(START);
         let settings = settings(|settings| {
             settings.http.port = 0;
+            settings.websocket.port = 0;
             change(settings);
         });
         let (send, receive) = std::sync::mpsc::channel();
@@ -142,17 +146,18 @@ impl TestApp {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let running = nusku::bootstrap::start(&settings, time).await.unwrap();
-                send.send(running.address()).unwrap();
+                send.send((running.address(), running.websocket_address())).unwrap();
                 let _ = stopped.await;
                 running.stop().await;
             });
         });
-        let address = receive.recv().unwrap();
+        let (address, websocket_address) = receive.recv().unwrap();
         let stop: Box<dyn FnOnce() + Send + Sync> = Box::new(move || {
             let _ = stop.send(());
         });
         Self {
             address,
+            websocket_address,
             clock,
             service: None,
             policy: None,
@@ -191,6 +196,11 @@ impl TestApp {
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where WebSockets have a port of their own, in a whole server.
+    pub fn websocket_address(&self) -> SocketAddr {
+        self.websocket_address.unwrap()
     }
 
     /// A request with the usual headers.

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
 use crate::keystone::token::Token;
-use crate::model::{Identity, Timestamp};
+use crate::model::Timestamp;
+use crate::transport::auth::Vouched;
 
 /// A token that was asked about, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,13 +34,13 @@ impl Key {
 }
 
 /// Whose a token is, `None` for nobody's.
-pub(super) type Verdict = Option<Arc<Identity>>;
+pub(super) type Verdict = Option<Vouched>;
 
 /// The verdicts that hold for a while.
 #[derive(Debug)]
 pub(super) struct Verdicts {
     // Apart from each other, so that no flood of nonsense pushes anybody out.
-    known: Cache<Key, (Arc<Identity>, Timestamp)>,
+    known: Cache<Key, (Vouched, Timestamp)>,
     unknown: Cache<Key, Timestamp>,
     clock: Clock,
     known_time: u32,
@@ -64,10 +65,10 @@ impl Verdicts {
     /// The verdict about a token, if there is one that still holds.
     pub(super) fn get(&self, key: &Key) -> Option<Verdict> {
         let now = self.clock.now();
-        if let Some((identity, until)) = self.known.get(key)
+        if let Some((vouched, until)) = self.known.get(key)
             && now < until
         {
-            return Some(Some(identity));
+            return Some(Some(vouched));
         }
         self.unknown.get(key).filter(|until| now < *until).map(|_| None)
     }
@@ -81,10 +82,10 @@ impl Verdicts {
             self.unknown.insert(key, asked.plus(self.unknown_time));
             return None;
         };
-        let identity = Arc::new(identity);
+        let vouched = Vouched { identity: Arc::new(identity), expires: Some(expires) };
         let until = asked.plus(self.known_time);
         let until = if key.allow_expired { until } else { until.min(expires) };
-        self.known.insert(key, (Arc::clone(&identity), until));
-        Some(identity)
+        self.known.insert(key, (vouched.clone(), until));
+        Some(vouched)
     }
 }

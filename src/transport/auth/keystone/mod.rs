@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use self::cache::{Key, Verdict, Verdicts};
 use self::client::KeystoneClient;
-use super::{AuthError, Presented};
+use super::{AuthError, Presented, Vouched};
 use crate::clock::Clock;
 use crate::config::KeystoneSettings;
 use crate::http_client::ClientError;
@@ -91,11 +91,12 @@ impl Keystone {
     /// # Errors
     ///
     /// [`AuthError`].
-    pub async fn authenticate(&self, shown: &Presented<'_>) -> Result<Arc<Identity>, AuthError> {
+    pub async fn vouch(&self, shown: &Presented<'_>) -> Result<Vouched, AuthError> {
         let Some(service_token) = shown.service_token else {
             return self.known(shown.token, false).await;
         };
         let service = self.known(Some(service_token), false).await?;
+        let service = service.identity;
         let is_service = service
             .roles
             .iter()
@@ -105,14 +106,11 @@ impl Keystone {
         }
         let caller = self.known(shown.token, is_service).await?;
         let service = Some(token::as_service(&service));
-        Ok(Arc::new(Identity { service, ..caller.as_ref().clone() }))
+        let identity = Arc::new(Identity { service, ..caller.identity.as_ref().clone() });
+        Ok(Vouched { identity, ..caller })
     }
 
-    async fn known(
-        &self,
-        token: Option<&str>,
-        allow_expired: bool,
-    ) -> Result<Arc<Identity>, AuthError> {
+    async fn known(&self, token: Option<&str>, allow_expired: bool) -> Result<Vouched, AuthError> {
         let token = token
             .filter(|token| (1..=LONGEST_TOKEN).contains(&token.len()))
             .ok_or(AuthError::Unauthorized)?;

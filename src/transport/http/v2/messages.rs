@@ -11,7 +11,7 @@ use crate::service::access::Permit;
 use crate::service::access::actions::{
     DeleteMessage, DeleteMessages, GetMessage, ListMessages, PostMessages,
 };
-use crate::service::{MessageListing, Service};
+use crate::service::{Deletion, MessageListing, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{EventStream, Granted, Known, segment};
 use crate::transport::http::query::{Link, Query};
@@ -178,13 +178,14 @@ async fn delete_many(
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());
     let (ids, claims) = (query.list("ids"), query.list("claim_ids"));
-    match (ids, query.integer("pop")?) {
-        (Some(ids), None) => {
+    let deletion = Deletion::new(ids, query.integer("pop")?);
+    match deletion.during("Messages could not be deleted.")? {
+        Deletion::Messages(ids) => {
             let deleted = service.delete_messages(&queue, &ids, claims.as_deref()).await;
             deleted.during("Messages could not be deleted.")?;
             Ok(HttpResponse::NoContent().finish())
         }
-        (None, Some(count)) => {
+        Deletion::Pop(count) => {
             let popped = service.pop_messages(&queue, count, claims.as_deref()).await;
             let popped = popped.during("Messages could not be popped.")?;
             let mut out = wire::buffer_for(&popped, 16);
@@ -194,12 +195,5 @@ async fn delete_many(
             out.push(b'}');
             Ok(wire::json(StatusCode::OK, out))
         }
-        (Some(_), Some(_)) => Err(ApiError::invalid_request(
-            "pop and id params cannot be present together in the delete request.",
-        )),
-        (None, None) => Err(ApiError::invalid_request(
-            "The request should have either \"ids\" or \"pop\" parameter in the request, to be \
-             able to delete.",
-        )),
     }
 }

@@ -8,12 +8,13 @@ mod home;
 pub(super) mod json_patch;
 mod messages;
 mod pools;
-pub(super) mod posted;
+pub(in crate::transport) mod posted;
 mod purge;
 mod queues;
 pub(super) mod share;
 mod stats;
 mod subscriptions;
+pub(super) mod websocket;
 
 use actix_web::web::ServiceConfig;
 

@@ -117,6 +117,7 @@ async fn list(
         marker: query.text("marker").map(str::to_owned),
         limit,
         detailed: detailed.unwrap_or(false),
+        as_stored: false,
         name: query.text("name").map(str::to_owned),
         with_count: with_count.unwrap_or(false),
         metadata: conditions.iter().map(|(key, text)| condition(key, text)).collect(),

@@ -100,8 +100,13 @@ async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let found = service.get_subscription(&queue, segment(&request, "subscription")).await;
     let found = found.during("Subscription could not be retrieved.")?;
+    let failure = service.last_failure(&queue, found.id).await;
+    let failure = failure.during("Subscription could not be retrieved.")?;
     let mut out = Vec::with_capacity(256);
     wire::subscription(&mut out, &queue.name, &found, service.now());
+    if let Some(failure) = failure {
+        wire::last_failure(&mut out, &failure);
+    }
     Ok(wire::json(StatusCode::OK, out))
 }
 
