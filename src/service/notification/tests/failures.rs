@@ -265,13 +265,14 @@ async fn a_store_that_fails_loses_nothing() {
     let a = scene.subscribe(1, A);
     scene.store.change(|state| (state.failing_takes, state.failing_notes) = (1, 1));
     scene.recorder.answer(A, &[refused()]);
-    scene.post("1");
+    // It must not expire while the clock is moved.
+    scene.store.post(Body::from("1"), NOW, 1_000_000);
     scene.start();
     // The look fails, then the note of the failure: each time the walk comes back to it.
     let mut kept = scene.store.until(|_| true).await.subscriptions[&a].clone();
     while kept.progress.done == 0 {
         scene.clock.advance(1);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
         kept = scene.store.until(|_| true).await.subscriptions[&a].clone();
     }
     assert_eq!(scene.told(2).await, [json!(1), json!(1)]);
