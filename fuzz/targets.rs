@@ -23,6 +23,7 @@ use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::token_file::{TokenFile, read_moment, write_moment};
 use nusku::transport::auth::signed_url;
 use nusku::transport::http::fuzzing;
+use nusku::transport::websocket::fuzzing as websocket;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,7 +31,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -49,6 +50,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("sealed", sealed),
     ("subscriber", subscriber),
     ("options", options),
+    ("frame", frame),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -372,5 +374,25 @@ pub fn options(input: &[u8]) {
             let is_framing = ["host", "content-length", "transfer-encoding", "connection"];
             assert!(!is_framing.contains(&name.as_str()), "{name}");
         }
+    }
+}
+
+/// Whatever comes on a WebSocket is told in a reply that is JSON, without what is
+/// secret in it; and what can be said in MessagePack means the same in both.
+pub fn frame(input: &[u8]) {
+    for is_binary in [false, true] {
+        let reply = websocket::told(input, is_binary);
+        let text = std::str::from_utf8(&reply).expect("a reply is text");
+        serde_json::from_str::<&RawValue>(text).expect("a reply is JSON");
+        if let Ok(reply) = serde_json::from_str::<Value>(text) {
+            let headers = reply["request"]["headers"].as_object().expect("an object");
+            assert!(headers.keys().all(|name| !name.eq_ignore_ascii_case("x-auth-token")));
+        }
+    }
+    if let Some(text) = websocket::unpacked(input) {
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else { return };
+        let packed = websocket::packed(&text).expect("it was MessagePack");
+        let again = websocket::unpacked(&packed).expect("MessagePack");
+        assert_eq!(serde_json::from_slice::<Value>(&again).ok(), Some(value));
     }
 }

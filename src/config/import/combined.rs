@@ -67,10 +67,18 @@ pub(super) fn carry(reader: &Reader, directory: &Path, import: &mut Import) {
 }
 
 fn front_end(reader: &Reader, import: &mut Import) -> Result<()> {
-    let Some(transport) = reader.value(DRIVERS, "transport")? else { return Ok(()) };
-    if transport != "wsgi" {
-        let note = "nusku serves HTTP only; what goes by WebSocket today would find nobody";
-        import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Blocking, note));
+    // A Zaqar serves one of them, nusku both.
+    match reader.value(DRIVERS, "transport")?.unwrap_or_default().as_str() {
+        "" | "wsgi" => {}
+        "websocket" => {
+            import.set("websocket.enabled", true, reader.place(DRIVERS, "transport"));
+            let note = "REST is served beside it, on http.bind and http.port";
+            import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Lost, note));
+        }
+        _ => {
+            let note = "nusku serves HTTP and WebSockets only";
+            import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Blocking, note));
+        }
     }
     Ok(())
 }

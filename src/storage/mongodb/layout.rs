@@ -89,17 +89,22 @@ pub fn scoped(queue: &QueueKey) -> String {
     format!("{}/{}", spelled(&queue.project), queue.name.as_str())
 }
 
-/// The queue or topic with that scoped name; `None` if there can be none. With a
-/// `kind`, the name is that of one of these, and tells nothing of it. A project
-/// may contain slashes, a queue may not: the last one divides.
+/// The queue or topic with that scoped name; `None` if there can be none. A
+/// project may contain slashes, a queue may not: the last one divides.
 #[must_use]
-pub fn unscoped(p_q: &str, kind: Option<QueueKind>) -> Option<QueueKey> {
-    let (project, name) = p_q.rsplit_once('/')?;
-    let name = match kind {
-        Some(kind) => QueueName::parse_as(kind, name)?,
-        None => QueueName::from_stored(name)?,
-    };
-    Some(QueueKey { project: read(project)?, name })
+pub fn unscoped(p_q: &str) -> Option<QueueKey> {
+    key_of(p_q, QueueName::from_stored)
+}
+
+/// The topic whose record has that name; `None` if there can be none.
+#[must_use]
+pub fn topic(p_t: &str) -> Option<QueueKey> {
+    key_of(p_t, |name| QueueName::parse_as(QueueKind::Topic, name))
+}
+
+fn key_of(name: &str, parse: impl FnOnce(&str) -> Option<QueueName>) -> Option<QueueKey> {
+    let (project, name) = name.rsplit_once('/')?;
+    Some(QueueKey { project: read(project)?, name: parse(name)? })
 }
 
 /// The partition of a queue, of `partitions`: Zaqar's CRC-32 of the project and
@@ -141,17 +146,17 @@ mod tests {
     fn scoped_names_read_back_whatever_the_project() {
         for project in ["acme", "", "a/b", "/", "zoë"] {
             let queue = key(project, "q-1");
-            assert_eq!(unscoped(&scoped(&queue), None), Some(queue), "{project}");
+            assert_eq!(unscoped(&scoped(&queue)), Some(queue), "{project}");
             let name = QueueName::parse_as(QueueKind::Topic, "q-1").unwrap();
             let topic = QueueKey { project: ProjectId::new(project), name };
-            assert_eq!(unscoped(&scoped(&topic), None), Some(topic.clone()), "{project}");
+            assert_eq!(unscoped(&scoped(&topic)), Some(topic.clone()), "{project}");
             let record = format!("{}/q-1", super::spelled(&topic.project));
-            assert_eq!(unscoped(&record, Some(QueueKind::Topic)), Some(topic), "{project}");
+            assert_eq!(super::topic(&record), Some(topic), "{project}");
         }
         assert_eq!(scoped(&key("zoë", "q")), "zoÃ«/q", "as Zaqar writes it");
-        assert_eq!(unscoped("zoë/q", None), None);
-        assert_eq!(unscoped("acme", None), None);
-        assert_eq!(unscoped("acme/", None), None);
+        assert_eq!(unscoped("zoë/q"), None);
+        assert_eq!(unscoped("acme"), None);
+        assert_eq!(unscoped("acme/"), None);
     }
 
     #[test]

@@ -125,13 +125,12 @@ async fn queue_of(
     if let Some(queue) = known.get(&change.key.id) {
         return Ok(Some(queue.clone()));
     }
-    let name = match &change.name {
-        Some(name) => Some(name.clone()),
-        None => {
-            let (named, field) = (doc! { "_id": change.key.id }, records.field);
-            let record = records.documents.find_one(named).projection(doc! { field: 1 }).await?;
-            record.and_then(|record| record.get_str(field).ok().map(str::to_owned))
-        }
+    let name = if let Some(name) = &change.name {
+        Some(name.clone())
+    } else {
+        let (named, field) = (doc! { "_id": change.key.id }, records.field);
+        let record = records.documents.find_one(named).projection(doc! { field: 1 }).await?;
+        record.and_then(|record| record.get_str(field).ok().map(str::to_owned))
     };
     let Some(queue) = name.as_deref().and_then(|name| records.key(name)) else { return Ok(None) };
     if known.len() >= MOST_RECORDS {

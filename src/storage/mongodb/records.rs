@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::layout;
 use super::store::{Documents, settled};
-use crate::model::{ProjectId, QueueKey, QueueKind};
+use crate::model::{ProjectId, QueueKey};
 
 /// A collection of records.
 #[derive(Clone, Debug)]
@@ -61,8 +61,7 @@ impl Records {
     /// The queue or topic with a record of that name; `None` if there can be none.
     #[must_use]
     pub fn key(&self, name: &str) -> Option<QueueKey> {
-        let kind = self.of_topics.then_some(QueueKind::Topic);
-        layout::unscoped(name, kind)
+        if self.of_topics { layout::topic(name) } else { layout::unscoped(name) }
     }
 
     /// What finds the record.

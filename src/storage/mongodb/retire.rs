@@ -235,7 +235,7 @@ pub async fn resume(store: &Store) -> OpResult<Collected> {
     else {
         return Ok(Collected::default());
     };
-    let key = dirty.get_str("_id").ok().and_then(|p_q| unscoped(p_q, None));
+    let key = dirty.get_str("_id").ok().and_then(unscoped);
     let retired = key.and_then(|key| Retired::new(&key, integer(&dirty, "v")?));
     if let Some(retired) = retired {
         return Ok(Collected { more: true, ..sweep(store, &retired, SLICE).await? });

@@ -37,6 +37,7 @@ mod volume;
 mod words;
 
 pub use crowd::Crowd;
+pub use deliveries::Listener;
 pub use deliveries::new as new_subscription;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
@@ -221,6 +222,7 @@ macro_rules! contract {
                 a_topic_made_anew_goes_on_counting,
                 queues_and_topics_are_listed_apart,
                 posts_to_namesakes_travel_side_by_side,
+                subscribers_of_namesakes_are_told_of_their_own,
             ]);
             contract!(@cases $fresh, pools: [
                 a_pool_comes_back_as_it_was_put,

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use nusku::model::{
     MetadataFilter, NewSubscription, ProjectId, QueueFilter, QueueKey, QueueKind, QueueName,
+    WorkerId,
 };
 use nusku::storage::Subscribed;
 use serde_json::Map;
 
 use super::store::order;
-use super::{Store, bodies, key, metadata};
+use super::{Store, bodies, deliveries, key, metadata};
 
 const BOTH: [QueueKind; 2] = [QueueKind::Queue, QueueKind::Topic];
 
@@ -186,5 +187,29 @@ pub async fn posts_to_namesakes_travel_side_by_side(store: Store) {
         let markers: Vec<_> = store.all(key).await.iter().map(|it| it.marker).collect();
         assert_eq!(markers.len(), 42, "{key:?}");
         assert!(markers.is_sorted_by(|a, b| a < b), "{markers:?}");
+    }
+}
+
+pub async fn subscribers_of_namesakes_are_told_of_their_own(store: Store) {
+    let both = BOTH.map(|kind| of(kind, "news"));
+    let (mut posted, worker) = (Vec::new(), WorkerId::random());
+    for key in &both {
+        store.make_at(key).await;
+        deliveries::subscribe(&store, key, "http://same").await;
+        posted.push(store.post(key, &["told"]).await);
+    }
+    let mut queues = store.deliveries().queues(None, 10).await.unwrap();
+    queues.sort();
+    assert_eq!(queues, both);
+    for (key, ids) in both.iter().zip(&posted) {
+        assert_eq!(deliveries::due_ids(&store, key, 0).await, *ids);
+        let taken = deliveries::take_one(&store, key, worker).await;
+        let progress = deliveries::done(deliveries::due(&store, key, 0).await[0].marker);
+        let (id, now) = (taken.subscription.id, store.now);
+        let more = store.deliveries().release(key, id, worker, progress, now).await;
+        assert_eq!(more, Ok(false));
+    }
+    for key in &both {
+        assert!(deliveries::take(&store, key, worker).await.is_empty(), "{key:?}");
     }
 }

@@ -152,7 +152,7 @@ fn what_an_operator_relies_on_stands_in_the_way() {
         ("[DEFAULT]\nadmin_mode = perhaps", "its value is not a boolean"),
         ("[transport]\nmax_claim_ttl = ${max_claim_tll}", "the name of no option"),
         ("[transport]\nmax_claim_ttl = 7", "transport.max_claim_ttl must be"),
-        ("[drivers]\ntransport = websocket", "nusku serves HTTP only"),
+        ("[drivers]\ntransport = avian", "nusku serves HTTP and WebSockets only"),
         ("[drivers]\nmessage_store = redis", "[drivers] message_store ("),
         ("[drivers]\nmanagement_store = sqlalchemy", "[drivers] management_store ("),
         ("[transport]\nmessage_encryption_algorithms = RSA", "Zaqar's RSA never worked"),
@@ -218,6 +218,17 @@ fn the_ways_to_reach_subscribers_come_along() {
     let (shown, report) = import(directory.path(), &[text], &[]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(!shown.contains("sesame") && !report.contains("sesame"), "{shown}{report}");
+}
+
+#[test]
+fn the_websocket_front_end_comes_along() {
+    let (websocket, _) = settings(
+        "[drivers]\ntransport = websocket\n\
+         [drivers:transport:websocket]\nbind = 127.0.0.2\nport = 9001\nnotification_port = 5\n",
+    );
+    let websocket = websocket.websocket;
+    assert!(websocket.enabled);
+    assert_eq!((websocket.bind.as_str(), websocket.port), ("127.0.0.2", 9001));
 }
 
 #[test]

@@ -19,7 +19,8 @@ const LOG_RATE: &str = "the number of log lines is not limited";
 const LOG_LEVELS: &str = "modules have other names; log.level takes a filter by module";
 const LOG_FORMAT: &str = "log lines have a form of their own, see log.format";
 const RSA: &str = "Zaqar's RSA never worked; nusku encrypts with AES-256";
-const WEBSOCKET: &str = "nusku has no WebSocket front end yet";
+const EXTERNAL_PORT: &str = "it stood in the addresses of subscriptions only, which nobody calls";
+const INTERNAL: &str = "nusku tells its connections itself; nothing else has to reach it for that";
 const ONE_CONNECTION: &str = "one connection serves both stores; what counts is said for the \
     message store";
 const OTHER_STORES: &str = "nusku keeps messages in MongoDB or in a store of its own";
@@ -121,7 +122,7 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "drivers",
         &[
-            combined("transport", "wsgi", "http"),
+            combined("transport", "wsgi", "websocket.enabled"),
             combined("message_store", "mongodb", "storage.uri, storage.mongodb.driver"),
             combined("management_store", "mongodb", "storage.uri"),
         ],
@@ -133,11 +134,11 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "drivers:transport:websocket",
         &[
-            lost("bind", "127.0.0.1", WEBSOCKET),
-            lost("port", "9000", WEBSOCKET),
-            lost("external_port", "", WEBSOCKET),
-            lost("notification_bind", "", WEBSOCKET),
-            lost("notification_port", "0", WEBSOCKET),
+            copy("bind", "127.0.0.1", "websocket.bind", Text),
+            copy("port", "9000", "websocket.port", Integer),
+            needless("external_port", EXTERNAL_PORT),
+            needless("notification_bind", INTERNAL),
+            needless("notification_port", INTERNAL),
         ],
     ),
     (

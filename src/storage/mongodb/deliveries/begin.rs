@@ -16,8 +16,9 @@ use super::state::{self, DONE};
 use crate::model::{QueueKey, SubscriptionId, Timestamp};
 use crate::storage::mongodb::document::{int, integer};
 use crate::storage::mongodb::error::OpResult;
-use crate::storage::mongodb::layout::{index, scoped, spelled};
+use crate::storage::mongodb::layout::{index, scoped};
 use crate::storage::mongodb::store::Store;
+use crate::storage::mongodb::subscriptions::of_queue;
 use crate::storage::mongodb::walk::first_id;
 use crate::storage::mongodb::{counter, transaction};
 
@@ -26,12 +27,11 @@ use crate::storage::mongodb::{counter, transaction};
 pub async fn newest_marker(store: &Store, queue: &QueueKey) -> OpResult<i64> {
     let records = store.records(queue);
     let record = records.settled.find_one(records.query(queue)).await?;
-    let next = match record.as_deref().and_then(counter::value) {
-        Some(next) => next,
-        None => {
-            let retired = store.retired.find_one(doc! { "_id": scoped(queue) }).await?;
-            retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
-        }
+    let next = if let Some(next) = record.as_deref().and_then(counter::value) {
+        next
+    } else {
+        let retired = store.retired.find_one(doc! { "_id": scoped(queue) }).await?;
+        retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
     };
     Ok((next - 1).max(0))
 }
@@ -68,7 +68,7 @@ pub async fn assign(store: &Store, queue: &QueueKey, id: ObjectId) -> OpResult<(
 pub async fn floor(store: &Store, queue: &QueueKey) -> OpResult<i64> {
     let furthest = store
         .subscriptions
-        .find_one(doc! { "s": queue.name.as_str(), "p": spelled(&queue.project) })
+        .find_one(of_queue(queue))
         .sort(doc! { DONE: -1 })
         .hint(index("nusku_queue"))
         .await?;

@@ -62,9 +62,7 @@ async fn queues(store: &Store, after: Option<&QueueKey>) -> OpResult<Vec<QueueKe
             .await?;
         while cursor.advance().await? {
             let name = cursor.current().get_str("_id").ok();
-            queues.extend(
-                name.and_then(|name| unscoped(name, None)).filter(|queue| after < Some(queue)),
-            );
+            queues.extend(name.and_then(unscoped).filter(|queue| after < Some(queue)));
         }
     }
     queues.sort_unstable();

@@ -48,7 +48,7 @@ fn look_at(
     queue.messages += 1;
     queue.greatest = queue.greatest.max(integer(document, "k").unwrap_or(0));
     place.database.clone_into(&mut queue.database);
-    if unscoped(p_q, None).is_some_and(|key| partition(&key, place.of) != place.number) {
+    if unscoped(p_q).is_some_and(|key| partition(&key, place.of) != place.number) {
         let what = "messages in a partition in which their queue is not looked for";
         findings.hinders(what, &name(document));
     }
