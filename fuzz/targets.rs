@@ -3,10 +3,12 @@
 //! Used twice: by the fuzzer, a program per target in `fuzz_targets/`, and by
 //! the tests, which try some thousand mutations of `seeds/` at every run.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use nusku::channels::fuzzing as channels;
 use nusku::clock::Clock;
 use nusku::config::Settings;
 use nusku::config::import::import_texts;
@@ -29,7 +31,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -46,6 +48,8 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("zaqar_conf", zaqar_conf),
     ("pickle", pickle),
     ("sealed", sealed),
+    ("subscriber", subscriber),
+    ("options", options),
     ("frame", frame),
 ];
 
@@ -270,7 +274,7 @@ pub fn policy(input: &[u8]) {
     };
     let Ok(policy) = compile(rules) else { return };
     let caller = Identity { roles: vec!["admin".to_owned()], ..Identity::default() };
-    let target = Object { project_id: Some("acme"), queue_name: Some("jobs") };
+    let target = Object { project_id: Some("acme"), queue_name: Some("jobs"), topic_name: None };
     let printed = policy.to_string();
     let again = compile(read_policy(&printed).expect("a policy file")).expect("rules");
     assert_eq!(policy.allows(0, &caller, &target), again.allows(0, &caller, &target));
@@ -335,6 +339,42 @@ pub fn pickle(input: &[u8]) {
 pub fn sealed(input: &[u8]) {
     let Some(body) = service::open(input) else { return };
     serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+}
+
+/// Whoever is called has one name or address, and none that only this machine can
+/// reach; whoever is written to has a mailbox on one line.
+pub fn subscriber(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some((host, is_refused)) = channels::webhook(&text) {
+        assert!(!host.is_empty() && !host.contains(['@', '/', ' ', '\r', '\n']), "{text}: {host}");
+        let is_here = ["127.", "10.", "169.254.", "192.168.", "[::1]", "[::ffff:7f"]
+            .iter()
+            .any(|start| host.starts_with(start))
+            && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        assert!(is_refused || !is_here, "{text}: {host}");
+    }
+    if let Some((mailboxes, _)) = channels::recipients(&text) {
+        assert!((1..=10).contains(&mailboxes.len()), "{text}");
+        for mailbox in mailboxes {
+            assert!(mailbox.contains('@') && !mailbox.contains(char::is_control), "{text}");
+        }
+    }
+}
+
+/// What a subscription has to say about its requests breaks none of them.
+pub fn options(input: &[u8]) {
+    const DOCUMENT: &str = "{\"ttl\": 60}";
+    let Ok(Value::Object(options)) = serde_json::from_slice(input) else { return };
+    if let Some(body) = channels::body(&options, DOCUMENT) {
+        let template = options.get("post_data").and_then(Value::as_str).unwrap_or_default();
+        assert!(template.is_empty() == (body == DOCUMENT) || body.contains(DOCUMENT), "{body}");
+    }
+    if let Some(names) = options.get("post_headers").and_then(channels::headers) {
+        for name in names {
+            let is_framing = ["host", "content-length", "transfer-encoding", "connection"];
+            assert!(!is_framing.contains(&name.as_str()), "{name}");
+        }
+    }
 }
 
 /// Whatever comes on a WebSocket is told in a reply that is JSON, without what is

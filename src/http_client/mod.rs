@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use self::guarded::{Forbidden, GuardedConnector, Resolver};
 
 pub use self::guarded::Guard;
+pub use self::tls::tls;
 
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -46,6 +47,8 @@ pub enum Trust<'a> {
     File(&'a Path),
     /// Either.
     WebRootsAnd(&'a Path),
+    /// The first one in this PEM file, whatever name it is for.
+    Certificate(&'a Path),
     /// Everybody's: encrypted, but to nobody knows whom.
     Anybody,
 }
@@ -127,7 +130,7 @@ impl HttpClient {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::tls(trust)?)
+            .with_tls_config(tls(trust)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(GuardedConnector::new(connector, guard));
@@ -212,7 +215,7 @@ impl Failure {
 }
 
 fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<Forbidden>())
+    causes(error).any(<dyn std::error::Error>::is::<Forbidden>)
 }
 
 /// An error and what caused it, the last cause last.

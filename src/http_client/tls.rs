@@ -11,23 +11,33 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::{ClientError, Trust};
 
-pub(super) fn tls(trust: Trust<'_>) -> Result<ClientConfig, ClientError> {
+/// How connections to whom one trusts are encrypted.
+///
+/// # Errors
+///
+/// [`ClientError`], most likely about the file of certificates.
+pub fn tls(trust: Trust<'_>) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let roots = match trust {
-        Trust::Anybody => {
-            let verifier = Arc::new(NoVerifier(provider));
-            return Ok(builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth());
-        }
-        Trust::WebRoots => web_roots(),
-        Trust::File(path) => read_roots(path, RootCertStore::empty())?,
-        Trust::WebRootsAnd(path) => read_roots(path, web_roots())?,
+    let by_roots = |roots| Ok(builder.clone().with_root_certificates(roots).with_no_client_auth());
+    let only = match trust {
+        Trust::WebRoots => return by_roots(web_roots()),
+        Trust::File(path) => return by_roots(read_roots(path, RootCertStore::empty())?),
+        Trust::WebRootsAnd(path) => return by_roots(read_roots(path, web_roots())?),
+        Trust::Certificate(path) => Some(first_of(path)?),
+        Trust::Anybody => None,
     };
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let verifier = Arc::new(NoNames { provider, only });
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(builder.with_no_client_auth())
+}
+
+fn first_of(path: &Path) -> Result<CertificateDer<'static>, ClientError> {
+    CertificateDer::from_pem_file(path).map_err(|error| ClientError::Certificates {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn web_roots() -> RootCertStore {
@@ -47,20 +57,29 @@ fn read_roots(path: &Path, mut roots: RootCertStore) -> Result<RootCertStore, Cl
     if roots.len() == before { Err(unusable("there is none".to_owned())) } else { Ok(roots) }
 }
 
-/// Takes every certificate, as long as the server has its key.
+/// Takes one certificate, or every one, as long as the server has its key; asks
+/// for no name and for nobody's signature.
 #[derive(Debug)]
-struct NoVerifier(Arc<CryptoProvider>);
+struct NoNames {
+    provider: Arc<CryptoProvider>,
+    only: Option<CertificateDer<'static>>,
+}
 
-impl ServerCertVerifier for NoVerifier {
+impl ServerCertVerifier for NoNames {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        shown: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.only {
+            Some(only) if only != shown => {
+                Err(rustls::Error::General("the server shows another certificate".to_owned()))
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -69,7 +88,7 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -79,11 +98,11 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

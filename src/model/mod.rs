@@ -22,7 +22,8 @@ pub use json::{JsonText, MAX_DEPTH, TextFault};
 pub use message::{ListQuery, Marker, Message, MessageHead, NewMessage, Stats, StoredMessage};
 pub use pool::{Capability, Flavor, FlavorName, Placement, Pool, PoolName};
 pub use queue::{
-    Metadata, MetadataFilter, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord,
+    Metadata, MetadataFilter, Namespace, NotAnObject, ProjectId, QueueFilter, QueueKey, QueueKind,
+    QueueName, QueueRecord,
 };
 pub use secret::Secret;
 pub use subscription::{NewSubscription, Subscription, SubscriptionChange, WorkerId};

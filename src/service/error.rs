@@ -45,7 +45,7 @@ pub enum Error {
     MessagesDoNotExist(String),
     /// No such message in that queue; the id is what the caller sent, which
     /// need not look like one.
-    #[error("Message {id} does not exist in queue {name} for project {project}", name = .queue.name, project = .queue.project)]
+    #[error("Message {id} does not exist in {kind} {name} for project {project}", kind = .queue.name.kind().noun(), name = .queue.name, project = .queue.project)]
     MessageDoesNotExist {
         /// As the caller sent it.
         id: String,

@@ -308,7 +308,8 @@ impl Service {
         messages.sort_unstable_by_key(|message| message.marker);
         if messages.is_empty() {
             return Err(Error::MessagesDoNotExist(format!(
-                "No messages with IDs: {ids} found in the queue {name} for project {project}.",
+                "No messages with IDs: {ids} found in the {kind} {name} for project {project}.",
+                kind = queue.name.kind().noun(),
                 ids = python::list(ids.iter().map(String::as_str)),
                 name = queue.name,
                 project = queue.project,
@@ -403,8 +404,7 @@ impl Service {
                 "Pop value must be at least 1 and may not be greater than {max}."
             ))
         })?;
-        let popped = self.storage.data.messages().pop(queue, limit, self.now()).await?;
-        self.open_popped(queue, popped).await
+        self.pop_readable(queue, limit).await
     }
 }
 

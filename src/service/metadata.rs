@@ -12,7 +12,7 @@ use super::messages::PostSize;
 use super::python::{integer, is_falsy};
 use super::retry_policy;
 use crate::config::Limits;
-use crate::model::{DeadLetter, Metadata, QueueName};
+use crate::model::{DeadLetter, Metadata, QueueKind, QueueName};
 
 const MAX_MESSAGES_POST_SIZE: &str = "_max_messages_post_size";
 const DEFAULT_MESSAGE_TTL: &str = "_default_message_ttl";
@@ -23,6 +23,11 @@ const MAX_CLAIM_COUNT: &str = "_max_claim_count";
 const ENABLE_ENCRYPT_MESSAGES: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";
 const FLAVOR: &str = "_flavor";
+
+/// The keys that every topic has, stored or not: all that means something where
+/// there are no claims and Zaqar encrypts nothing.
+const RESERVED_IN_TOPICS: [&str; 3] =
+    [MAX_MESSAGES_POST_SIZE, DEFAULT_MESSAGE_TTL, DEFAULT_MESSAGE_DELAY];
 
 /// The keys that every queue has, stored or not, in the order in which Zaqar
 /// shows them. `_flavor` and `_retry_policy` have no default and are not among
@@ -48,17 +53,28 @@ fn default_of(key: &str, limits: &Limits) -> Value {
     }
 }
 
-/// Whether every queue has this key, stored or not.
-pub(super) fn is_reserved(key: &str) -> bool {
-    RESERVED.contains(&key)
+fn reserved(kind: QueueKind) -> &'static [&'static str] {
+    match kind {
+        QueueKind::Queue => &RESERVED,
+        QueueKind::Topic => &RESERVED_IN_TOPICS,
+    }
+}
+
+/// Whether every queue, or every topic, has this key, stored or not.
+pub(super) fn is_reserved(kind: QueueKind, key: &str) -> bool {
+    reserved(kind).contains(&key)
 }
 
 /// The metadata as clients see it: what is stored, with the defaults where a
 /// reserved key is missing or falsy (a stored `_max_claim_count` of 0 shows as
 /// null, as in Zaqar).
-pub(super) fn shown(stored: Option<&Metadata>, limits: &Limits) -> Map<String, Value> {
+pub(super) fn shown(
+    kind: QueueKind,
+    stored: Option<&Metadata>,
+    limits: &Limits,
+) -> Map<String, Value> {
     let mut shown = stored.map(|stored| stored.entries().clone()).unwrap_or_default();
-    for key in RESERVED {
+    for &key in reserved(kind) {
         let value = shown.entry(key).or_insert(Value::Null);
         if is_falsy(value) {
             *value = default_of(key, limits);

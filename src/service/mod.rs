@@ -55,7 +55,7 @@ pub use field::Field;
 pub use flavors::FlavorView;
 pub use health::{Health, HealthReport, OperationStatus};
 pub use messages::{Deletion, Draft, MessageListing, MessagePage, PostSize};
-pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage};
+pub use queues::{MetadataChange, PurgeTargets, QueueListing, QueuePage, ShownStats};
 pub use share::{ShareRequest, SignedUrl};
 pub use subscriptions::{Caller, ConnectionSubscription};
 pub use waiting::{ClaimTerms, Followed, Follower};

@@ -1,4 +1,7 @@
-//! Queues: create, read, change, list, delete, count, purge.
+//! Queues and topics: create, read, change, list, delete, count, purge.
+//!
+//! What is said of queues here holds for topics too, which are queues of another
+//! kind: see [`QueueKind`].
 
 use std::sync::Arc;
 
@@ -11,7 +14,8 @@ use super::access::actions::{
 use super::check::queue_limit;
 use super::{Error, Result, Service, metadata};
 use crate::model::{
-    Metadata, MetadataFilter, QueueFilter, QueueKey, QueueName, QueueRecord, Stats,
+    Metadata, MetadataFilter, Namespace, QueueFilter, QueueKey, QueueKind, QueueName, QueueRecord,
+    Stats,
 };
 use crate::storage;
 
@@ -55,6 +59,15 @@ pub struct QueuePage {
     pub queues: Vec<(QueueName, Option<Map<String, Value>>)>,
     /// All queues of the project, if asked for.
     pub count: Option<u64>,
+}
+
+/// The messages of a queue, counted, as clients are told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShownStats {
+    /// The counts.
+    pub stats: Stats,
+    /// Whether to tell the sum only.
+    pub total_only: bool,
 }
 
 /// What a purge removes.
@@ -104,7 +117,7 @@ impl Service {
     /// defaults where missing or falsy. A missing queue shows the defaults.
     pub async fn queue_metadata(&self, queue: &Permit<GetQueue>) -> Result<Map<String, Value>> {
         let stored = self.storage.control.queues().metadata(queue).await?;
-        Ok(metadata::shown(stored.as_deref(), &self.limits))
+        Ok(metadata::shown(queue.name.kind(), stored.as_deref(), &self.limits))
     }
 
     /// The metadata as it is stored; `None` if there is no such queue.
@@ -144,7 +157,7 @@ impl Service {
         let stored = stored.ok_or_else(|| storage::Error::QueueDoesNotExist(queue.clone()))?;
         let mut updated = Metadata::clone(&stored);
         for change in changes {
-            apply(change, updated.entries_mut())?;
+            apply(queue.name.kind(), change, updated.entries_mut())?;
         }
         metadata::validate(&updated, &self.limits, self.keyring.can_seal())
             .map_err(Error::InvalidBody)?;
@@ -163,7 +176,7 @@ impl Service {
             // Delayed messages show where there are no delays any more.
             self.queue_changed(queue);
         }
-        Ok(metadata::shown(Some(&updated), &self.limits))
+        Ok(metadata::shown(queue.name.kind(), Some(&updated), &self.limits))
     }
 
     async fn follow_flavor(
@@ -197,18 +210,21 @@ impl Service {
         }
     }
 
-    /// A page of the project's queues, ascending by the bytes of their names.
+    /// A page of the project's queues, or of its topics, ascending by the bytes
+    /// of their names.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] if the limit is out of range.
     pub async fn list_queues(
         &self,
-        project: &Permit<ListQueues>,
+        namespace: &Permit<ListQueues>,
         listing: QueueListing,
     ) -> Result<QueuePage> {
         let limit = queue_limit(listing.limit, self.limits.max_queues_per_page)?;
+        let Namespace { project, kind } = &**namespace;
         let filter = QueueFilter {
+            kind: *kind,
             marker: listing.marker,
             limit,
             name_contains: listing.name,
@@ -216,20 +232,26 @@ impl Service {
         };
         let queues = self.storage.control.queues();
         let records = queues.list(project, &filter).await?;
-        let count = if listing.with_count { Some(queues.count(project).await?) } else { None };
+        let count =
+            if listing.with_count { Some(queues.count(project, *kind).await?) } else { None };
         let page = records.into_iter().map(|QueueRecord { name, metadata }| {
             let entries = || match listing.as_stored {
                 true => metadata.entries().clone(),
-                false => metadata::shown(Some(&metadata), &self.limits),
+                false => metadata::shown(*kind, Some(&metadata), &self.limits),
             };
             (name, listing.detailed.then(entries))
         });
         Ok(QueuePage { queues: page.collect(), count })
     }
 
-    /// Counts the messages of a queue; a missing queue has none.
-    pub async fn queue_stats(&self, queue: &Permit<GetQueueStats>) -> Result<Stats> {
-        Ok(self.storage.data.messages().stats(queue, self.now()).await?)
+    /// Counts the messages of a queue or topic; a missing one has none. Of a topic
+    /// only the total is told, as nothing is ever claimed there; of a missing one
+    /// all three, as in Zaqar.
+    pub async fn queue_stats(&self, queue: &Permit<GetQueueStats>) -> Result<ShownStats> {
+        let stats = self.storage.data.messages().stats(queue, self.now()).await?;
+        let total_only = queue.name.kind() == QueueKind::Topic
+            && self.storage.control.queues().metadata(queue).await?.is_some();
+        Ok(ShownStats { stats, total_only })
     }
 
     /// The same; `None` if there is no such queue.
@@ -238,7 +260,7 @@ impl Service {
         queue: &Permit<GetQueueStats>,
     ) -> Result<Option<Stats>> {
         match self.storage.control.queues().metadata(queue).await? {
-            Some(_) => self.queue_stats(queue).await.map(Some),
+            Some(_) => Ok(Some(self.queue_stats(queue).await?.stats)),
             None => Ok(None),
         }
     }
@@ -262,12 +284,12 @@ impl Service {
 
 /// Applies one step. Replacing or removing asks for a key that is there; the
 /// reserved ones always are, stored or not.
-fn apply(change: &MetadataChange, entries: &mut Map<String, Value>) -> Result<()> {
+fn apply(kind: QueueKind, change: &MetadataChange, entries: &mut Map<String, Value>) -> Result<()> {
     let missing =
         |verb, key: &str| Err(Error::Conflict(format!("Can't {verb} non-existent object {key}.")));
     match change {
         MetadataChange::Replace(key, _)
-            if !entries.contains_key(key) && !metadata::is_reserved(key) =>
+            if !entries.contains_key(key) && !metadata::is_reserved(kind, key) =>
         {
             return missing("replace", key);
         }
@@ -275,7 +297,7 @@ fn apply(change: &MetadataChange, entries: &mut Map<String, Value>) -> Result<()
             entries.insert(key.clone(), value.clone());
         }
         MetadataChange::Remove(key) => {
-            if entries.shift_remove(key).is_none() && !metadata::is_reserved(key) {
+            if entries.shift_remove(key).is_none() && !metadata::is_reserved(kind, key) {
                 return missing("remove", key);
             }
         }

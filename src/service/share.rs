@@ -89,7 +89,8 @@ impl Service {
         subscription: SubscriptionId,
         expires: Timestamp,
     ) -> Option<SignedUrl> {
-        let path = format!("/v2/queues/{}/subscriptions/{subscription}/confirm", queue.name);
+        let (kind, name) = (queue.name.kind().plural(), &queue.name);
+        let path = format!("/v2/{kind}/{name}/subscriptions/{subscription}/confirm");
         let methods = vec!["PUT".to_owned()];
         Some(sign(self.signer()?, &queue.project, vec![path], methods, moment(expires)))
     }

@@ -18,8 +18,8 @@ use super::{
 use crate::model::{
     Body, ClaimId, ClaimOrder, ClientId, Flavor, FlavorName, JsonText, ListQuery, MessageId,
     Metadata, NewMessage, NewSubscription, Placement, Pool, PoolName, ProjectId, QueueFilter,
-    QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Subscription, SubscriptionChange,
-    SubscriptionId, Timestamp,
+    QueueKey, QueueKind, QueueRecord, Stats, StoredClaim, StoredMessage, Subscription,
+    SubscriptionChange, SubscriptionId, Timestamp,
 };
 
 /// Bytes of a made-up body, a JSON string.
@@ -149,7 +149,7 @@ impl QueueController for DiscardDriver {
         Ok(Vec::new())
     }
 
-    async fn count(&self, _: &ProjectId) -> Result<u64> {
+    async fn count(&self, _: &ProjectId, _: QueueKind) -> Result<u64> {
         Ok(0)
     }
 }
@@ -201,6 +201,15 @@ impl MessageController for DiscardDriver {
 
     async fn pop(&self, _: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         Ok(self.messages_made_up(limit, None, now))
+    }
+
+    async fn pop_these(
+        &self,
+        _: &QueueKey,
+        ids: &[MessageId],
+        _: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        Ok(ids.to_vec())
     }
 
     async fn purge(&self, _: &QueueKey, _: Timestamp) -> Result<()> {

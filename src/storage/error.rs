@@ -7,7 +7,7 @@ use crate::model::{ClaimId, MessageId, PoolName, QueueKey, SubscriptionId};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The queue must exist for this and does not.
-    #[error("Queue {} does not exist for project {}", .0.name, .0.project)]
+    #[error("{} {} does not exist for project {}", .0.name.kind().title(), .0.name, .0.project)]
     QueueDoesNotExist(QueueKey),
     /// No such live claim in that queue.
     #[error("Claim {1} does not exist in queue {name} for project {project}", name = .0.name, project = .0.project)]

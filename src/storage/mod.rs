@@ -49,7 +49,7 @@ pub use subscriptions::{Subscribed, SubscriptionController};
 
 use crate::model::{
     ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
-    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
+    QueueFilter, QueueKey, QueueKind, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 
 /// The data plane: what is in the queues. A pool is one of these.
@@ -141,7 +141,8 @@ pub struct Volume {
     pub claimed: u64,
 }
 
-/// Keeps the records of queues.
+/// Keeps the records of queues, and those of topics: what is said of a queue
+/// holds for a topic too, and a queue is never taken for the topic of its name.
 #[async_trait]
 pub trait QueueController: Send + Sync {
     /// Makes the queue; `false` if it exists, whose metadata then stays as it is.
@@ -169,12 +170,12 @@ pub trait QueueController: Send + Sync {
     /// that does not depend on how many there are. A missing queue is no error.
     async fn delete(&self, queue: &QueueKey) -> Result<()>;
 
-    /// The project's queues that pass `filter`, ascending by the bytes of
-    /// their names.
+    /// The project's queues, or topics, that pass `filter`, ascending by the
+    /// bytes of their names.
     async fn list(&self, project: &ProjectId, filter: &QueueFilter) -> Result<Vec<QueueRecord>>;
 
-    /// How many queues the project has.
-    async fn count(&self, project: &ProjectId) -> Result<u64>;
+    /// How many queues the project has, or how many topics.
+    async fn count(&self, project: &ProjectId, kind: QueueKind) -> Result<u64>;
 }
 
 /// Stores the messages of a queue, in order.
@@ -248,10 +249,22 @@ pub trait MessageController: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Removes and returns up to `limit` messages that no live claim holds,
-    /// by ascending marker; delayed ones too.
+    /// Removes and returns up to `limit` messages that no live claim holds, by
+    /// ascending marker; delayed ones too. A sealed one ends it and stays:
+    /// whoever pops it without having opened it may lose it.
     async fn pop(&self, queue: &QueueKey, limit: u32, now: Timestamp)
     -> Result<Vec<StoredMessage>>;
+
+    /// Removes those of `ids` that no live claim holds, sealed or not; returns
+    /// those that this call has removed, and nobody else. Works one by one: a
+    /// failure can leave it half done, and then it has removed none that it
+    /// does not return.
+    async fn pop_these(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>>;
 
     /// Removes every message that was there when the call began and that no
     /// live claim holds, delayed ones too. Works in slices: the one method

@@ -32,6 +32,7 @@ import messages
 import queues
 import records
 import subscriptions
+import topics
 from checks import Checks
 from database import SUFFIXES, Database
 from scene import Scene
@@ -39,7 +40,7 @@ from servers import Mongod, Nusku, Zaqar, running
 
 SCENARIOS = (
     queues.ALL + messages.ALL + claims.ALL + dead_letters.ALL + records.ALL + encryption.ALL
-    + subscriptions.ALL
+    + subscriptions.ALL + topics.ALL
 )
 LOAD_SECONDS = float(os.environ.get("NUSKU_INTEROP_SECONDS", "60"))
 

@@ -11,7 +11,7 @@ pub use actions::{Action, Scope};
 
 use super::policy::Target;
 use super::{Error, Result, Service};
-use crate::model::{Identity, ProjectId, QueueName};
+use crate::model::{Identity, ProjectId, QueueKind, QueueName};
 
 /// The right to do `A` to what it dereferences to.
 pub struct Permit<A: Action> {
@@ -36,7 +36,7 @@ impl<A: Action> Deref for Permit<A> {
 
 impl<A: Action> fmt::Debug for Permit<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Permit").field(&actions::ALL[A::INDEX].name).finish()
+        f.debug_tuple("Permit").field(&actions::ALL[A::index(&self.scope)].name).finish()
     }
 }
 
@@ -52,17 +52,23 @@ impl Service {
         scope: A::Scope,
         identity: impl FnOnce() -> Arc<Identity>,
     ) -> Result<Permit<A>> {
-        let policy = self.policy.current();
-        if policy.is_open(A::INDEX) {
+        let (policy, action) = (self.policy.current(), A::index(&scope));
+        if policy.is_open(action) {
             return Ok(Permit { scope });
         }
         let target = Target {
             project_id: scope.project().map(ProjectId::as_str),
-            queue_name: scope.queue().map(QueueName::as_str),
+            queue_name: named(&scope, QueueKind::Queue),
+            topic_name: named(&scope, QueueKind::Topic),
         };
-        if policy.allows(A::INDEX, &identity(), &target) {
+        if policy.allows(action, &identity(), &target) {
             return Ok(Permit { scope });
         }
         Err(Error::Forbidden)
     }
+}
+
+/// The name of what `scope` is or lies in, if that is of this kind.
+fn named(scope: &impl Scope, kind: QueueKind) -> Option<&str> {
+    scope.queue().filter(|name| name.kind() == kind).map(QueueName::shown)
 }

@@ -67,14 +67,15 @@ pub(super) fn confirmation(
     url: &SignedUrl,
     endpoint: Option<&str>,
 ) -> String {
+    let noun = queue.kind().noun();
     let (kind, message) = if is_goodbye {
         let message = format!(
-            "You have unsubscribed successfully to the queue: {queue}, you can resubscribe it by \
+            "You have unsubscribed successfully to the {noun}: {queue}, you can resubscribe it by \
              using confirmed=True."
         );
         ("UnsubscribeConfirmation", message)
     } else {
-        ("SubscriptionConfirmation", format!("You have chosen to subscribe to the queue: {queue}"))
+        ("SubscriptionConfirmation", format!("You have chosen to subscribe to the {noun}: {queue}"))
     };
     let document = match endpoint {
         Some(endpoint) => Document::new().text("WSGISubscribeURL", endpoint),

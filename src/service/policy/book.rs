@@ -147,11 +147,14 @@ mod tests {
     use crate::model::Identity;
     use crate::service::access::{Action, actions};
     use crate::service::policy::Target;
+    use crate::service::tests::fake::queue;
 
-    const GET: usize = actions::GetQueue::INDEX;
+    fn get_queue() -> usize {
+        actions::GetQueue::index(&queue("q"))
+    }
 
     fn allowed(book: &PolicyBook) -> bool {
-        book.current().allows(GET, &Identity::default(), &Target::default())
+        book.current().allows(get_queue(), &Identity::default(), &Target::default())
     }
 
     #[test]

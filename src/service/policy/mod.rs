@@ -44,6 +44,8 @@ pub struct Target<'a> {
     pub project_id: Option<&'a str>,
     /// The queue, if the action is one of a queue.
     pub queue_name: Option<&'a str>,
+    /// The topic, if the action is one of a topic.
+    pub topic_name: Option<&'a str>,
 }
 
 /// Compiled rules; without any, nobody may do anything.

@@ -190,7 +190,9 @@ fn doubt(check: &Parsed, by_name: &HashMap<String, usize>, default_rule: &str) -
             Some(format!("nothing is known about a caller as {name}, so it never matches"))
         }
         Check::Matches(_, template) | Check::Role(template) if template.is_never_filled() => {
-            Some(format!("{template} asks for something else than project_id and queue_name"))
+            Some(format!(
+                "{template} asks for something else than project_id, queue_name and topic_name"
+            ))
         }
         _ => None,
     }

@@ -25,6 +25,7 @@ enum Part {
 enum Key {
     ProjectId,
     QueueName,
+    TopicName,
 }
 
 impl Key {
@@ -32,6 +33,7 @@ impl Key {
         match name {
             "project_id" => Some(Self::ProjectId),
             "queue_name" => Some(Self::QueueName),
+            "topic_name" => Some(Self::TopicName),
             _ => None,
         }
     }
@@ -93,6 +95,7 @@ impl Part {
             Self::Text(text) => Some(text),
             Self::Key(Key::ProjectId) => target.project_id,
             Self::Key(Key::QueueName) => target.queue_name,
+            Self::Key(Key::TopicName) => target.topic_name,
             Self::Unknown => None,
         }
     }
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn places_are_filled_in() {
-        let target = Target { project_id: Some("blue"), queue_name: None };
+        let target = Target { project_id: Some("blue"), queue_name: None, topic_name: None };
         let filled = |source: &str| {
             Template::parse(source).unwrap().fill(&target).map(std::borrow::Cow::into_owned)
         };

@@ -19,7 +19,8 @@ fn caller(roles: &[&str]) -> Identity {
     }
 }
 
-const TARGET: Target = Target { project_id: Some("blue"), queue_name: Some("jobs") };
+const TARGET: Target =
+    Target { project_id: Some("blue"), queue_name: Some("jobs"), topic_name: None };
 
 #[test]
 fn without_a_file_the_defaults_hold() {

@@ -8,6 +8,7 @@
 
 mod envelope;
 mod keyring;
+mod pop;
 mod unpickle;
 mod zaqar;
 
@@ -18,13 +19,9 @@ use super::checksum::checksum;
 use super::metadata::no_encryption;
 use super::{Error, Result, Service};
 use crate::model::{
-    Body, Claim, ClientId, JsonText, Message, MessageId, NewMessage, ProjectId, QueueKey,
-    StoredClaim, StoredMessage,
+    Body, Claim, JsonText, Message, MessageId, ProjectId, QueueKey, StoredClaim, StoredMessage,
 };
 use crate::storage;
-
-/// The client id of no client.
-pub(super) const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Service {
     /// The body as it shall lie in the store of a queue that wants it sealed.
@@ -95,38 +92,5 @@ impl Service {
     pub(super) fn open_claim(&self, queue: &QueueKey, claim: StoredClaim) -> Claim {
         let StoredClaim { id, ttl, expires, messages } = claim;
         Claim { id, ttl, expires, messages: self.open_all(queue, messages) }
-    }
-
-    /// What was taken out of the store for good and can be read. The rest is put
-    /// back at the end of the queue, as nobody's, for what is left of its life.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be put back.
-    pub(super) async fn open_popped(
-        &self,
-        queue: &QueueKey,
-        popped: Vec<StoredMessage>,
-    ) -> Result<Vec<Message>> {
-        let (mut messages, mut unreadable) = (Vec::with_capacity(popped.len()), Vec::new());
-        for stored in popped {
-            match self.open(queue, stored.clone()) {
-                Ok(message) => messages.push(message),
-                Err(_) => unreadable.extend(self.as_new(stored)),
-            }
-        }
-        if !unreadable.is_empty() {
-            let nobody = ClientId::parse_any(NOBODY);
-            self.storage.data.messages().post(queue, &nobody, unreadable, self.now()).await?;
-        }
-        Ok(messages)
-    }
-
-    /// The message as if it were posted now, unless its life is over.
-    fn as_new(&self, stored: StoredMessage) -> Option<NewMessage> {
-        let StoredMessage { ttl, created, body, checksum, .. } = stored;
-        let age = u32::try_from(self.now().since(created)).ok()?;
-        let ttl = ttl.checked_sub(age).filter(|ttl| *ttl > 0)?;
-        Some(NewMessage { ttl, delay: 0, body, checksum })
     }
 }

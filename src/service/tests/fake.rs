@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::config::{DEFAULTS, Limits, Settings};
 use crate::model::{
-    Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Message, MessageId, Metadata, NewMessage,
-    NewSubscription, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord, Stats, StoredClaim,
-    StoredMessage, Subscription, SubscriptionChange, SubscriptionId, Timestamp,
+    Body, Claim, ClaimId, ClaimOrder, ClientId, ListQuery, Marker, Message, MessageId, Metadata,
+    Namespace, NewMessage, NewSubscription, ProjectId, QueueFilter, QueueKey, QueueKind, QueueName,
+    QueueRecord, Stats, StoredClaim, StoredMessage, Subscription, SubscriptionChange,
+    SubscriptionId, Timestamp,
 };
 use crate::service::Service;
 use crate::service::access::actions::ListQueues;
@@ -41,6 +42,7 @@ pub(in crate::service) enum Call {
     Delete(MessageId, Option<ClaimId>),
     DeleteMany(Vec<MessageId>, Option<Vec<ClaimId>>),
     Pop(u32),
+    PopThese(Vec<MessageId>),
     Purge,
     Stats,
     Claim(ClaimOrder),
@@ -192,8 +194,10 @@ impl QueueController for Fake {
         let queues = self.queues.lock().unwrap();
         let is_behind = |name: &str| filter.marker.as_deref().is_none_or(|marker| name > marker);
         let found = queues.iter().filter(|(queue, metadata)| {
-            let name = queue.name.as_str();
-            queue.project == *project && is_behind(name) && filter.matches(name, metadata)
+            queue.project == *project
+                && queue.name.kind() == filter.kind
+                && is_behind(queue.name.shown())
+                && filter.matches(&queue.name, metadata)
         });
         let records = found.map(|(queue, metadata)| QueueRecord {
             name: queue.name.clone(),
@@ -202,9 +206,10 @@ impl QueueController for Fake {
         Ok(records.take(filter.limit as usize).collect())
     }
 
-    async fn count(&self, project: &ProjectId) -> Result<u64> {
+    async fn count(&self, project: &ProjectId, kind: QueueKind) -> Result<u64> {
         let queues = self.queues.lock().unwrap();
-        Ok(queues.keys().filter(|queue| queue.project == *project).count() as u64)
+        let is_one = |it: &&QueueKey| it.project == *project && it.name.kind() == kind;
+        Ok(queues.keys().filter(is_one).count() as u64)
     }
 }
 
@@ -238,7 +243,12 @@ impl MessageController for Fake {
         _now: Timestamp,
     ) -> Result<Vec<StoredMessage>> {
         self.note(Call::List(query.clone()), "list_messages")?;
-        Ok(self.message.lock().unwrap().clone().into_iter().collect())
+        let message = self.message.lock().unwrap().clone();
+        let is_behind = |message: &StoredMessage| match query.marker {
+            Some(Marker::Position(place)) => message.marker > place,
+            _ => true,
+        };
+        Ok(message.filter(is_behind).into_iter().collect())
     }
 
     async fn get(
@@ -280,7 +290,24 @@ impl MessageController for Fake {
         _now: Timestamp,
     ) -> Result<Vec<StoredMessage>> {
         self.note(Call::Pop(limit), "pop")?;
-        Ok(self.message.lock().unwrap().take().into_iter().collect())
+        let mut message = self.message.lock().unwrap();
+        let taken = message.take_if(|message| matches!(message.body, Body::Json(_)));
+        Ok(taken.into_iter().collect())
+    }
+
+    async fn pop_these(
+        &self,
+        _queue: &QueueKey,
+        ids: &[MessageId],
+        _now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        self.note(Call::PopThese(ids.to_vec()), "pop_these")?;
+        let mut message = self.message.lock().unwrap();
+        Ok(message
+            .take_if(|message| ids.contains(&message.id))
+            .map(|it| it.id)
+            .into_iter()
+            .collect())
     }
 
     async fn purge(&self, _queue: &QueueKey, _now: Timestamp) -> Result<()> {
@@ -363,7 +390,7 @@ pub(in crate::service) fn permit<A: Action<Scope = QueueKey>>(name: &str) -> Per
 
 /// The right to list the queues of that project.
 pub(in crate::service) fn project(name: &str) -> Permit<ListQueues> {
-    Permit::of(ProjectId::new(name))
+    Permit::of(Namespace { project: ProjectId::new(name), kind: QueueKind::Queue })
 }
 
 /// Metadata with these entries.

@@ -1,19 +1,23 @@
 //! Messages: every sentence, every edge, and what the store is asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fake::{Call, claim_id, id, message, permit, queue, service, service_with};
-use crate::model::{ClientId, ListQuery, Marker, NewMessage};
-use crate::service::{Draft, Error, Field, MessageListing, PostSize};
+use super::fake::{Call, Fake, claim_id, id, message, permit, queue, service, service_with};
+use crate::config::Settings;
+use crate::model::{ClientId, JsonText, ListQuery, Marker, NewMessage, StoredMessage};
+use crate::service::{Draft, Error, Field, MessageListing, PostSize, Service};
 use crate::storage;
 
 const TTL: &str =
     "The TTL for a message may not exceed 1209600 seconds, and must be at least 60 seconds long.";
 const DELAY: &str =
     "The Delay TTL for a message may not exceed 900 seconds,and must be at least 0 seconds long.";
+const KEY: &str = "mine:a-secret-of-at-least-thirty-two-characters";
+const OTHER_KEY: &str = "theirs:another-secret-of-at-least-32-characters";
 const BOTH: &str = "The request should have both \"ids\" and \"claim_ids\" parameter in the request when message_delete_with_claim_id is True.";
 
 fn client() -> ClientId {
@@ -362,13 +366,58 @@ async fn popping() {
     let claims = texts(&["nope"]);
     assert_eq!(service.pop_messages(&permit("q"), 20, Some(&claims)).await, Ok(vec![message(1)]));
     assert_eq!(service.pop_messages(&permit("q"), 1, None).await, Ok(vec![]));
-    assert_eq!(fake.calls(), [Call::Pop(20), Call::Pop(1)]);
+    let pops: Vec<_> =
+        fake.calls().into_iter().filter(|call| matches!(call, Call::Pop(_))).collect();
+    assert_eq!(pops, [Call::Pop(20), Call::Pop(1)]);
 
     let (service, _) =
         service_with(|settings| settings.transport.message_delete_with_claim_id = true);
     let refused = service.pop_messages(&permit("q"), 0, Some(&claims)).await;
     assert_eq!(refused, invalid_request(BOTH));
     assert_eq!(service.pop_messages(&permit("q"), 1, None).await, Ok(vec![]));
+}
+
+/// A service that has this key, over a store with one message that another key,
+/// or this one, has sealed.
+fn with_sealed(key: &str, sealed_with: &str) -> (Service, Arc<Fake>) {
+    let keys = |key: &str| {
+        let keys = vec![key.to_owned()];
+        move |settings: &mut Settings| settings.encryption.keys = keys
+    };
+    let (sealing, _) = service_with(keys(sealed_with));
+    let body = sealing.seal(&queue("q").project, &JsonText::from("1")).unwrap();
+    let (service, fake) = service_with(keys(key));
+    *fake.message.lock().unwrap() = Some(StoredMessage { body, ..message(1) });
+    (service, fake)
+}
+
+#[tokio::test]
+async fn a_sealed_message_is_opened_before_it_is_popped() {
+    let (service, fake) = with_sealed(KEY, KEY);
+    let popped = service.pop_messages(&permit("q"), 2, None).await.unwrap();
+    assert_eq!(popped, [message(1)]);
+    assert!(fake.message.lock().unwrap().is_none());
+    let calls = fake.calls();
+    assert!(matches!(calls[..3], [Call::Pop(2), Call::List(_), Call::PopThese(_)]), "{calls:?}");
+    assert_eq!(calls[2], Call::PopThese(vec![id(1)]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_never_taken_out_of_the_store() {
+    let (service, fake) = with_sealed(OTHER_KEY, KEY);
+    assert_eq!(service.pop_messages(&permit("q"), 2, None).await, Ok(vec![]));
+    assert!(fake.message.lock().unwrap().is_some());
+    let touched = |call: &Call| matches!(call, Call::PopThese(_) | Call::Post(_));
+    assert!(!fake.calls().iter().any(touched), "{:?}", fake.calls());
+}
+
+#[tokio::test]
+async fn a_pop_that_the_store_refuses_is_told() {
+    let (service, fake) = with_sealed(KEY, KEY);
+    *fake.broken.lock().unwrap() = Some("pop_these");
+    let refused = service.pop_messages(&permit("q"), 2, None).await;
+    assert_eq!(refused, Err(storage::Error::Unavailable("disk on fire".to_owned()).into()));
+    assert!(fake.message.lock().unwrap().is_some());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fake::{limits, metadata};
-use crate::model::{DeadLetter, Metadata, QueueName};
+use crate::model::{DeadLetter, Metadata, QueueKind, QueueName};
 use crate::service::PostSize;
 use crate::service::metadata::{QueueOptions, shown, validate};
 
@@ -141,7 +141,7 @@ fn the_first_fault_in_zaqars_order_is_told() {
 
 #[test]
 fn a_queue_without_metadata_shows_the_defaults() {
-    let text = serde_json::to_string(&shown(None, &limits())).unwrap();
+    let text = serde_json::to_string(&shown(QueueKind::Queue, None, &limits())).unwrap();
     assert_eq!(
         text,
         r#"{"_max_messages_post_size":262144,"_default_message_ttl":3600,"_default_message_delay":0,"_dead_letter_queue":null,"_dead_letter_queue_messages_ttl":null,"_max_claim_count":null,"_enable_encrypt_messages":false}"#
@@ -154,7 +154,7 @@ fn defaults_lie_over_what_is_falsy() {
         "_max_claim_count": 0, "team": "", "_default_message_ttl": 900, "_dead_letter_queue": "",
         "_default_message_delay": null, "_enable_encrypt_messages": 0,
     }));
-    let text = serde_json::to_string(&shown(Some(&stored), &limits())).unwrap();
+    let text = serde_json::to_string(&shown(QueueKind::Queue, Some(&stored), &limits())).unwrap();
     assert_eq!(
         text,
         r#"{"_max_claim_count":null,"team":"","_default_message_ttl":900,"_dead_letter_queue":null,"_default_message_delay":0,"_enable_encrypt_messages":false,"_max_messages_post_size":262144,"_dead_letter_queue_messages_ttl":null}"#
@@ -241,5 +241,6 @@ fn a_missing_queue_has_the_options_of_an_empty_one() {
     assert_eq!(options.post_size(), PostSize { configured: 262_144, queue: None });
     assert_eq!(options.dead_letter(), None);
     let empty = Metadata::default();
-    assert_eq!(shown(Some(&empty), &limits), shown(None, &limits));
+    let of_queue = |stored| shown(QueueKind::Queue, stored, &limits);
+    assert_eq!(of_queue(Some(&empty)), of_queue(None));
 }

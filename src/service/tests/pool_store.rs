@@ -291,6 +291,14 @@ impl MessageController for MemoryPool {
     async fn pop(&self, _: &QueueKey, _: u32, _: Timestamp) -> Result<Vec<StoredMessage>> {
         unreachable!("nobody pops here")
     }
+    async fn pop_these(
+        &self,
+        _: &QueueKey,
+        _: &[MessageId],
+        _: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        unreachable!("nobody pops here")
+    }
     async fn purge(&self, _: &QueueKey, _: Timestamp) -> Result<()> {
         unreachable!("nobody purges here")
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value, json};
 
 use super::fake::{Call, Fake, limits, metadata, permit, project, queue, service};
-use crate::model::MetadataFilter;
+use crate::model::{MetadataFilter, QueueKind};
 use crate::service::metadata::shown;
 use crate::service::{Error, MetadataChange, PurgeTargets, QueueListing, Service};
 use crate::storage;
@@ -24,7 +24,7 @@ fn remove(key: &str) -> MetadataChange {
 
 /// The metadata `stored`, as clients see it.
 fn as_shown(stored: Value) -> Map<String, Value> {
-    shown(Some(&metadata(stored)), &limits())
+    shown(QueueKind::Queue, Some(&metadata(stored)), &limits())
 }
 
 /// Changes a queue that has `{"a": 1, "b": 2, "c": 3}`.
@@ -53,7 +53,10 @@ async fn a_queue_is_made_once() {
 #[tokio::test]
 async fn a_missing_queue_shows_the_defaults_and_is_not_made() {
     let (service, fake) = service();
-    assert_eq!(service.queue_metadata(&permit("q")).await, Ok(shown(None, &limits())));
+    assert_eq!(
+        service.queue_metadata(&permit("q")).await,
+        Ok(shown(QueueKind::Queue, None, &limits()))
+    );
     assert_eq!(fake.stored(&queue("q")), None);
     fake.put_queue(&queue("q"), json!({"team": "billing"}));
     let stored = as_shown(json!({"team": "billing"}));
@@ -270,7 +273,7 @@ async fn a_page_has_one_to_twenty_queues() {
 async fn stats_and_purge_are_the_stores_business() {
     let (service, fake) = service();
     let stats = service.queue_stats(&permit("q")).await.unwrap();
-    assert_eq!((stats.claimed, stats.free), (1, 2));
+    assert_eq!((stats.stats.claimed, stats.stats.free, stats.total_only), (1, 2, false));
     for (messages, subscriptions) in [(false, false), (false, true), (true, false)] {
         let targets = PurgeTargets { messages, subscriptions };
         service.purge_queue(&permit("q"), targets).await.unwrap();

@@ -11,7 +11,8 @@ use super::slip::{ClaimedTaker, Place, Slip};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, due, listing, markers};
 use crate::model::{
-    ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage, Timestamp,
+    Body, ClaimId, ClientId, ListQuery, MessageId, NewMessage, QueueKey, Stats, StoredMessage,
+    Timestamp,
 };
 use crate::storage::{Error, MessageController, Result};
 
@@ -234,11 +235,33 @@ fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
-    let messages = body::complete(tx.conn, tx.ids, &slips)?;
-    for (place, slip) in &found {
+    let mut messages = body::complete(tx.conn, tx.ids, &slips)?;
+    let sealed = messages.iter().position(|message| matches!(message.body, Body::Sealed(_)));
+    let end = sealed.map(|first| messages[first].marker);
+    messages.truncate(sealed.unwrap_or(messages.len()));
+    for (place, slip) in found.iter().filter(|(_, slip)| end.is_none_or(|end| slip.marker < end)) {
         remove(tx, *place, slip)?;
     }
     Ok(messages)
+}
+
+fn pop_these(
+    tx: &mut Tx<'_>,
+    queue: i64,
+    ids: &[MessageId],
+    now: Timestamp,
+) -> OpResult<Vec<MessageId>> {
+    settle(tx, now)?;
+    let mut popped = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let found = find(tx, queue, id)?
+            .filter(|(place, slip)| *place != Place::Claimed && slip.expires > now);
+        if let Some((place, slip)) = found {
+            remove(tx, place, &slip)?;
+            popped.push(id);
+        }
+    }
+    Ok(popped)
 }
 
 /// Removes a slice of what a purge is to remove, all that lies before `end`;
@@ -328,6 +351,17 @@ impl MessageController for EmbeddedDriver {
     async fn pop(&self, key: &QueueKey, limit: u32, now: Timestamp) -> Result<Vec<StoredMessage>> {
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         self.write(move |tx| pop(tx, queue.number, limit, now)).await
+    }
+
+    async fn pop_these(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
+        let ids = ids.to_vec();
+        self.write(move |tx| pop_these(tx, queue.number, &ids, now)).await
     }
 
     async fn purge(&self, key: &QueueKey, now: Timestamp) -> Result<()> {

@@ -11,7 +11,7 @@ use super::registry::{Known, QueueRef};
 use super::slip::{Place, Slip};
 use super::tx::{Effect, Tx};
 use super::{body, markers};
-use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueName, QueueRecord};
+use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueKind, QueueName, QueueRecord};
 use crate::storage::{Collected, Error, QueueController, Result};
 
 /// The number of a queue, whoever keeps its record.
@@ -21,9 +21,9 @@ pub fn number_of(conn: &Connection, key: &QueueKey) -> rusqlite::Result<Option<i
         .optional()
 }
 
-/// The queue that a row names.
+/// The queue or topic that a row names.
 pub fn key_from(project: &str, name: &str) -> Option<QueueKey> {
-    Some(QueueKey { project: ProjectId::new(project), name: QueueName::parse(name)? })
+    Some(QueueKey { project: ProjectId::new(project), name: QueueName::from_stored(name)? })
 }
 
 /// Whether the queue's record is kept in another store.
@@ -150,10 +150,11 @@ fn list(
     filter: &QueueFilter,
 ) -> rusqlite::Result<Vec<QueueRecord>> {
     let mut walk = conn.prepare_cached(
-        "SELECT name, metadata FROM queue WHERE project = ?1 AND name > ?2 AND NOT placed
-         ORDER BY name",
+        "SELECT name, metadata FROM queue WHERE project = ?1 AND name > ?2 AND name < ?3
+         AND NOT placed ORDER BY name",
     )?;
-    let mut rows = walk.query((project.as_str(), filter.marker.as_deref().unwrap_or("")))?;
+    let (behind, before) = filter.stored_names();
+    let mut rows = walk.query((project.as_str(), behind, before))?;
     let mut records = Vec::new();
     while records.len() < filter.limit as usize
         && let Some(row) = rows.next()?
@@ -161,7 +162,7 @@ fn list(
         let name = row.get_ref(0)?.as_str()?;
         let metadata = read_metadata(row.get_ref(1)?.as_str()?)?;
         if let Some(name) =
-            QueueName::parse(name).filter(|name| filter.matches(name.as_str(), &metadata))
+            QueueName::from_stored(name).filter(|name| filter.matches(name, &metadata))
         {
             records.push(QueueRecord { name, metadata: Arc::new(metadata) });
         }
@@ -224,11 +225,15 @@ impl QueueController for EmbeddedDriver {
         self.read(move |conn| list(conn, &project, &filter)).await
     }
 
-    async fn count(&self, project: &ProjectId) -> Result<u64> {
+    async fn count(&self, project: &ProjectId, kind: QueueKind) -> Result<u64> {
         let project = project.clone();
+        let (behind, before) = QueueFilter { kind, ..QueueFilter::default() }.stored_names();
         self.read(move |conn| {
-            conn.prepare_cached("SELECT count(*) FROM queue WHERE project = ?1 AND NOT placed")?
-                .query_row([project.as_str()], |row| row.get(0))
+            conn.prepare_cached(
+                "SELECT count(*) FROM queue WHERE project = ?1 AND name > ?2 AND name < ?3
+                 AND NOT placed",
+            )?
+            .query_row((project.as_str(), behind, before), |row| row.get(0))
         })
         .await
     }

@@ -8,7 +8,6 @@ use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
 
 use super::error::{DUPLICATE_KEY, OpResult, unavailable};
-use super::layout::scoped;
 use super::retire::Removed;
 use super::store::{Role, Store};
 use super::{MongodbDriver, queues, retire};
@@ -24,11 +23,11 @@ fn require_pool(store: &Store) -> OpResult<()> {
 
 async fn adopt(store: &Store, key: &QueueKey, first_marker: i64) -> OpResult<()> {
     require_pool(store)?;
-    let p_q = scoped(key);
-    if store.queues.find_one(doc! { "p_q": &p_q }).await?.is_some() {
+    let records = store.records(key);
+    if records.documents.find_one(records.query(key)).await?.is_some() {
         return Ok(());
     }
-    let made = queues::insert(store, &p_q, doc! {}, ObjectId::new(), first_marker).await;
+    let made = queues::insert(store, key, doc! {}, ObjectId::new(), first_marker).await;
     store.cache.forget(key);
     match made {
         Err(fault) if fault.code() == Some(DUPLICATE_KEY) => Ok(()),

@@ -6,7 +6,7 @@
 //! after this too, so nobody gets behind a due message that is not there yet. Where
 //! it is moved first, only the posts of one process are in that order.
 
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::bson::RawDocumentBuf;
 
 use super::document::due::copy_of;
 use super::error::{DUPLICATE_KEY, OpResult};
@@ -37,7 +37,7 @@ async fn counter_first(
     partition: &Partition,
     batch: &Batch,
 ) -> OpResult<Option<Posted>> {
-    let first = counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
+    let first = counter::take(store, &batch.queue, batch.count, batch.now(), None).await?;
     let Some(first) = first else { return Ok(None) };
     fill(store, partition, batch, first).await.map(Some)
 }
@@ -49,10 +49,11 @@ async fn messages_first(
     partition: &Partition,
     batch: &Batch,
 ) -> OpResult<Option<Posted>> {
-    let record = store.queues.find_one(doc! { "p_q": &batch.p_q }).await?;
+    let records = store.records(&batch.queue);
+    let record = records.documents.find_one(records.query(&batch.queue)).await?;
     let Some(first) = record.as_deref().and_then(counter::value) else { return Ok(None) };
     let posted = fill(store, partition, batch, first).await?;
-    counter::take(store, &batch.p_q, batch.count, batch.now(), None).await?;
+    counter::take(store, &batch.queue, batch.count, batch.now(), None).await?;
     Ok(Some(posted))
 }
 

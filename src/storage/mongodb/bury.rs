@@ -41,6 +41,7 @@ pub async fn bury(
         store,
         order,
         rule,
+        grave: &grave,
         to: layout::scoped(&grave),
         source: store.partition(&order.queue),
         target: store.partition_of(&grave),
@@ -73,7 +74,9 @@ struct Burial<'a> {
     store: &'a Store,
     order: &'a Order,
     rule: &'a DeadLetter,
-    /// The scoped name of the dead letter queue.
+    /// The dead letter queue.
+    grave: &'a QueueKey,
+    /// Its scoped name.
     to: String,
     source: &'a Partition,
     target: &'a Partition,
@@ -142,7 +145,7 @@ impl Burial<'_> {
         session: Option<&mut ClientSession>,
     ) -> OpResult<Option<i64>> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        counter::take(self.store, &self.to, count, self.order.now, session).await
+        counter::take(self.store, self.grave, count, self.order.now, session).await
     }
 
     /// What a message becomes.

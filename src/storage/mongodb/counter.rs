@@ -11,6 +11,7 @@ use super::document::{int, integer};
 use super::error::{OpResult, check_reply, unavailable};
 use super::layout::scoped;
 use super::post::Batch;
+use super::records::Records;
 use super::store::Store;
 use super::transaction;
 use crate::model::{QueueKey, Timestamp};
@@ -26,55 +27,78 @@ pub async fn reserve(
     batches: &[Batch],
 ) -> OpResult<Vec<Reserved>> {
     if let [batch] = batches {
-        return Ok(vec![take(store, &batch.p_q, batch.count, batch.now(), Some(session)).await?]);
+        let (queue, count) = (&batch.queue, batch.count);
+        return Ok(vec![take(store, queue, count, batch.now(), Some(session)).await?]);
     }
+    let mut reserved = vec![None; batches.len()];
+    for records in store.all_records() {
+        let is_here = |batch: &Batch| std::ptr::eq(store.records(&batch.queue), records);
+        let here: Vec<_> = batches.iter().zip(&mut reserved).filter(|it| is_here(it.0)).collect();
+        if !here.is_empty() {
+            reserve_in(store, session, records, here).await?;
+        }
+    }
+    Ok(reserved)
+}
+
+/// The same for batches of which one collection has all the counters.
+async fn reserve_in(
+    store: &Store,
+    session: &mut ClientSession,
+    records: &Records,
+    batches: Vec<(&Batch, &mut Reserved)>,
+) -> OpResult<()> {
     let updates: Vec<Document> = batches
         .iter()
-        .map(|batch| doc! { "q": { "p_q": &batch.p_q }, "u": step(batch.count, batch.now()) })
+        .map(|(batch, _)| {
+            doc! { "q": records.query(&batch.queue), "u": step(batch.count, batch.now()) }
+        })
         .collect();
-    let command = doc! { "update": store.queues.name(), "ordered": true, "updates": updates };
-    let records = store.client.database(&store.queues.namespace().db);
-    check_reply(&records.run_command(command).session(&mut *session).await?)?;
+    let (documents, field) = (&records.documents, records.field);
+    let command = doc! { "update": documents.name(), "ordered": true, "updates": updates };
+    let database = store.client.database(&documents.namespace().db);
+    check_reply(&database.run_command(command).session(&mut *session).await?)?;
 
-    let names: Vec<&str> = batches.iter().map(|batch| batch.p_q.as_str()).collect();
-    let mut cursor = store
-        .queues
-        .find(doc! { "p_q": { "$in": names } })
-        .projection(doc! { "p_q": 1, "c.v": 1 })
+    let names: Vec<_> = batches.iter().map(|(batch, _)| records.name(&batch.queue)).collect();
+    let mut cursor = documents
+        .find(records.named(doc! { "$in": names }))
+        .projection(doc! { field: 1, "c.v": 1 })
         .batch_size(u32::try_from(batches.len()).unwrap_or(u32::MAX))
         .session(&mut *session)
         .await?;
     let mut found = HashMap::new();
     while cursor.advance(session).await? {
         let record = cursor.current().to_owned();
-        if let Ok(p_q) = record.get_str("p_q") {
-            found.insert(p_q.to_owned(), record);
+        if let Ok(name) = record.get_str(field) {
+            found.insert(name.to_owned(), record);
         }
     }
-    let first = |batch: &Batch| {
-        found.get(&batch.p_q).map(|record| first_of(record, &batch.p_q, batch.count))
-    };
-    batches.iter().map(|batch| first(batch).transpose()).collect()
+    for (batch, reserved) in batches {
+        let record = found.get(&records.name(&batch.queue));
+        *reserved = record.map(|record| first_of(record, &batch.queue, batch.count)).transpose()?;
+    }
+    Ok(())
 }
 
 /// Takes `count` markers from the counter of one queue, within a transaction or
 /// without.
 pub async fn take(
     store: &Store,
-    p_q: &str,
+    queue: &QueueKey,
     count: i64,
     now: Timestamp,
     session: Option<&mut ClientSession>,
 ) -> OpResult<Reserved> {
-    let mut update = store
-        .queues
-        .find_one_and_update(doc! { "p_q": p_q }, step(count, now))
+    let records = store.records(queue);
+    let mut update = records
+        .documents
+        .find_one_and_update(records.query(queue), step(count, now))
         .projection(doc! { "c.v": 1 })
         .return_document(ReturnDocument::After);
     if let Some(session) = session {
         update = update.session(session);
     }
-    update.await?.map(|record| first_of(&record, p_q, count)).transpose()
+    update.await?.map(|record| first_of(&record, queue, count)).transpose()
 }
 
 /// What moves a counter.
@@ -83,9 +107,9 @@ fn step(count: i64, now: Timestamp) -> Document {
 }
 
 /// The first of the markers taken, from the record after [`step`].
-fn first_of(record: &RawDocument, p_q: &str, count: i64) -> OpResult<i64> {
+fn first_of(record: &RawDocument, queue: &QueueKey, count: i64) -> OpResult<i64> {
     let first = value(record).map(|next| next - count).filter(|&first| first > 0);
-    let odd = || unavailable(&format_args!("the counter of queue {p_q} is not a marker"));
+    let odd = || unavailable(&format_args!("the counter of queue {queue} is not a marker"));
     Ok(first.ok_or_else(odd)?)
 }
 
@@ -132,8 +156,8 @@ impl Stall {
     }
 
     async fn unstick(&mut self, store: &Store, queue: &QueueKey, now: Timestamp) -> OpResult<()> {
-        let p_q = scoped(queue);
-        let record = store.queues.find_one(doc! { "p_q": &p_q }).await?;
+        let (records, p_q) = (store.records(queue), scoped(queue));
+        let record = records.documents.find_one(records.query(queue)).await?;
         let Some(counter) = record.as_deref().and_then(value) else { return Ok(()) };
         let since = match self.stuck {
             Some((stuck, since)) if stuck == counter => since,
@@ -151,8 +175,9 @@ impl Stall {
         if let Some(newest) = newest.filter(|&newest| newest >= counter) {
             tracing::warn!(%queue, counter, newest, "the counter stood behind the messages");
             let past = doc! { "$set": { "c.v": int(newest + 1), "c.t": int(now.seconds()) } };
-            let still = doc! { "p_q": &p_q, "c.v": Bson::Int64(counter) };
-            store.queues.update_one(still, past).await?;
+            let mut still = records.query(queue);
+            still.insert("c.v", Bson::Int64(counter));
+            records.documents.update_one(still, past).await?;
         }
         Ok(())
     }

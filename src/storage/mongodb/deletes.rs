@@ -12,8 +12,8 @@ use super::hand_out::Order;
 use super::layout::index;
 use super::removal::{Holder, Removal, Right, holders};
 use super::store::{QueueEntry, Store};
-use super::{Engine, claims, command, ids, transaction};
-use crate::model::{ClaimId, ClaimOrder, MessageId, StoredMessage, Timestamp};
+use super::{Engine, claims, command, ids, take, transaction};
+use crate::model::{Body, ClaimId, ClaimOrder, MessageId, StoredMessage, Timestamp};
 use crate::storage::{Arrival, Error, Result};
 
 /// Messages that a purge removes with one command.
@@ -97,21 +97,52 @@ pub async fn pop(
     limit: u32,
     now: Timestamp,
 ) -> Result<Vec<StoredMessage>> {
-    let id = ids::new_claim(now);
+    let order = hiding(queue, limit, now);
+    let Some(taken) = engine.hand_out(order.clone()).await? else { return Ok(Vec::new()) };
+    let mut messages = taken.messages;
+    let sealed = messages.iter().position(|message| matches!(message.body, Body::Sealed(_)));
+    messages.truncate(sealed.unwrap_or(messages.len()));
+    remove_hidden(engine, &order, messages.iter().map(|message| message.id).collect()).await?;
+    if sealed.is_some() {
+        give_back(engine, &order).await;
+    }
+    Ok(messages)
+}
+
+/// See [`crate::storage::MessageController::pop_these`]; done as [`pop`] is.
+pub async fn pop_these(
+    engine: &Engine,
+    queue: &Arc<QueueEntry>,
+    ids: &[MessageId],
+    now: Timestamp,
+) -> Result<Vec<MessageId>> {
+    let order = hiding(queue, u32::try_from(ids.len()).unwrap_or(u32::MAX), now);
+    let hidden = take::hide(&engine.store, &order, ids).await?;
+    remove_hidden(engine, &order, hidden.clone()).await?;
+    Ok(hidden)
+}
+
+fn hiding(queue: &Arc<QueueEntry>, limit: u32, now: Timestamp) -> Order {
     let claim =
         ClaimOrder { ttl: POP_TTL, grace: 0, limit, include_delayed: true, dead_letter: None };
-    let order = Order { queue: Arc::clone(queue), id, claim, quietly: true, now };
-    let Some(taken) = engine.hand_out(order).await? else { return Ok(Vec::new()) };
-    let ids = taken.messages.iter().map(|message| message.id).collect();
-    let removal = Removal { queue: Arc::clone(queue), ids, right: Right::Claim(id), now };
-    if let Err(error) = engine.remove(removal).await {
+    Order { queue: Arc::clone(queue), id: ids::new_claim(now), claim, quietly: true, now }
+}
+
+/// Removes what was hidden by that order, or lets it be seen again.
+async fn remove_hidden(engine: &Engine, order: &Order, ids: Vec<MessageId>) -> Result<()> {
+    let (queue, right) = (Arc::clone(&order.queue), Right::Claim(order.id));
+    let removed = engine.remove(Removal { queue, ids, right, now: order.now }).await;
+    if let Err(error) = &removed {
         tracing::debug!(%error, "a pop failed, its messages are given back");
-        claims::give_back(&engine.store, queue, id, now).await;
-        engine.floors.forget(queue);
-        engine.store.announcer.arrived(&queue.key, Arrival::Something);
-        return Err(error);
+        give_back(engine, order).await;
     }
-    Ok(taken.messages)
+    removed
+}
+
+async fn give_back(engine: &Engine, order: &Order) {
+    claims::give_back(&engine.store, &order.queue, order.id, order.now).await;
+    engine.floors.forget(&order.queue);
+    engine.store.announcer.arrived(&order.queue.key, Arrival::Something);
 }
 
 /// See [`crate::storage::MessageController::purge`].

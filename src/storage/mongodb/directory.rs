@@ -1,14 +1,15 @@
-//! The queues of a project.
+//! The queues of a project, and its topics.
 
 use std::sync::Arc;
 
 use mongodb::bson::{Document, doc};
 
 use super::error::OpResult;
-use super::layout::{index, spelled, unscoped};
+use super::layout::{index, spelled};
 use super::queues::metadata_of;
+use super::records::Records;
 use super::store::Store;
-use crate::model::{ProjectId, QueueFilter, QueueRecord};
+use crate::model::{ProjectId, QueueFilter, QueueKind, QueueRecord};
 
 /// Records read at once when a filter may drop most of them.
 const CHUNK: u32 = 500;
@@ -22,27 +23,30 @@ pub async fn list(
     let most = filter.limit as usize;
     let drops = filter.name_contains.is_some() || !filter.metadata.is_empty();
     let chunk = if drops { filter.limit.max(CHUNK) } else { filter.limit };
-    let mut behind = format!("{}/{}", spelled(project), filter.marker.as_deref().unwrap_or(""));
+    let records = store.records_of(filter.kind);
+    let first = Records::project(project);
+    let mut behind = format!("{first}{}", filter.marker.as_deref().unwrap_or_default());
     let mut found = Vec::new();
     while found.len() < most {
-        let mut records = store
-            .queues
-            .find(doc! { "p_q": names_behind(&spelled(project), &behind) })
-            .sort(doc! { "p_q": 1 })
-            .projection(doc! { "_id": 0, "p_q": 1, "m": 1 })
+        let field = records.field;
+        let mut page = records
+            .documents
+            .find(records.named(names_behind(&spelled(project), &behind)))
+            .sort(doc! { field: 1 })
+            .projection(doc! { "_id": 0, field: 1, "m": 1 })
             .limit(i64::from(chunk))
             .batch_size(chunk.saturating_add(1))
             .await?;
         let mut seen = 0;
-        while found.len() < most && records.advance().await? {
-            let record = records.current();
+        while found.len() < most && page.advance().await? {
+            let record = page.current();
             seen += 1;
-            record.get_str("p_q")?.clone_into(&mut behind);
-            let Some(key) = unscoped(&behind).filter(|key| key.project == *project) else {
+            record.get_str(field)?.clone_into(&mut behind);
+            let Some(key) = records.key(&behind).filter(|key| key.project == *project) else {
                 continue;
             };
             let metadata = metadata_of(store, record);
-            if filter.matches(key.name.as_str(), &metadata) {
+            if filter.matches(&key.name, &metadata) {
                 found.push(QueueRecord { name: key.name, metadata: Arc::new(metadata) });
             }
         }
@@ -53,13 +57,15 @@ pub async fn list(
     Ok(found)
 }
 
-/// How many queues the project has.
-pub async fn count(store: &Store, project: &ProjectId) -> OpResult<u64> {
+/// How many queues the project has, or how many topics.
+pub async fn count(store: &Store, project: &ProjectId, kind: QueueKind) -> OpResult<u64> {
+    let records = store.records_of(kind);
+    let mut names = names_behind(&spelled(project), &Records::project(project));
     let project = spelled(project);
-    let mut names = names_behind(&project, &format!("{project}/"));
     let legal = format!("^{}/[A-Za-z0-9_.-]{{1,64}}\\z", escaped(&project));
     names.insert("$regex", legal);
-    Ok(store.queues.count_documents(doc! { "p_q": names }).hint(index("p_q_1")).await?)
+    let all = records.documents.count_documents(records.named(names));
+    Ok(all.hint(index(records.index)).await?)
 }
 
 /// Scoped names behind `behind` that begin with `project/`: in byte order the

@@ -99,9 +99,10 @@ async fn look(store: &Store, queue: &QueueEntry, from: i64) -> OpResult<Option<S
     // In a session, so that the second read sees no older state than the first,
     // even if another server has become the primary in between.
     let mut session = store.client.start_session().await?;
-    let record = store
-        .queues
-        .find_one(doc! { "p_q": &queue.p_q })
+    let records = store.records(&queue.key);
+    let record = records
+        .documents
+        .find_one(records.query(&queue.key))
         .projection(doc! { "_id": 1, "c": 1 })
         .read_concern(ReadConcern::majority())
         .session(&mut session)

@@ -33,6 +33,9 @@ const fn index(name: &'static str, keys: &'static [&'static str]) -> Index {
 /// On the records of queues.
 pub const OF_QUEUES: [Index; 1] = [Index { unique: true, ..index("p_q_1", &["p_q"]) }];
 
+/// On the records of topics.
+pub const OF_TOPICS: [Index; 1] = [Index { unique: true, ..index("p_t_1", &["p_t"]) }];
+
 /// On the pools.
 pub const OF_POOLS: [Index; 2] = [
     Index { unique: true, ..index("pools_name", &["n"]) },

@@ -5,7 +5,7 @@ use std::fmt;
 
 use mongodb::options::Hint;
 
-use crate::model::{ProjectId, QueueKey, QueueName};
+use crate::model::{ProjectId, QueueKey, QueueKind, QueueName};
 
 /// Which of Zaqar's two MongoDB drivers the message databases belong to. They
 /// differ in the databases' names and in the order of their writes.
@@ -57,6 +57,12 @@ pub fn queue_database(database: &str) -> String {
     format!("{database}_queues")
 }
 
+/// The database of the topics' records.
+#[must_use]
+pub fn topic_database(database: &str) -> String {
+    format!("{database}_topics")
+}
+
 /// The database of the subscriptions.
 #[must_use]
 pub fn subscription_database(database: &str) -> String {
@@ -76,18 +82,29 @@ fn read(spelled: &str) -> Option<ProjectId> {
     String::from_utf8(bytes.ok()?).ok().map(|text| ProjectId::new(&text))
 }
 
-/// `p_q`: the name of a queue in every document, `project/queue`.
+/// `p_q`: the name of a queue in every document, `project/queue`; of a topic in
+/// every document but its record, `project/~topic`.
 #[must_use]
 pub fn scoped(queue: &QueueKey) -> String {
-    format!("{}/{}", spelled(&queue.project), queue.name)
+    format!("{}/{}", spelled(&queue.project), queue.name.as_str())
 }
 
-/// The queue with that scoped name; `None` if there can be none. A project may
-/// contain slashes, a queue may not: the last one divides.
+/// The queue or topic with that scoped name; `None` if there can be none. A
+/// project may contain slashes, a queue may not: the last one divides.
 #[must_use]
 pub fn unscoped(p_q: &str) -> Option<QueueKey> {
-    let (project, name) = p_q.rsplit_once('/')?;
-    Some(QueueKey { project: read(project)?, name: QueueName::parse(name)? })
+    key_of(p_q, QueueName::from_stored)
+}
+
+/// The topic whose record has that name; `None` if there can be none.
+#[must_use]
+pub fn topic(p_t: &str) -> Option<QueueKey> {
+    key_of(p_t, |name| QueueName::parse_as(QueueKind::Topic, name))
+}
+
+fn key_of(name: &str, parse: impl FnOnce(&str) -> Option<QueueName>) -> Option<QueueKey> {
+    let (project, name) = name.rsplit_once('/')?;
+    Some(QueueKey { project: read(project)?, name: parse(name)? })
 }
 
 /// The partition of a queue, of `partitions`: Zaqar's CRC-32 of the project and
@@ -103,7 +120,7 @@ pub fn partition(queue: &QueueKey, partitions: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Layout, partition, scoped, unscoped};
-    use crate::model::{ProjectId, QueueKey, QueueName};
+    use crate::model::{ProjectId, QueueKey, QueueKind, QueueName};
 
     fn key(project: &str, name: &str) -> QueueKey {
         QueueKey { project: ProjectId::new(project), name: QueueName::parse(name).unwrap() }
@@ -130,6 +147,11 @@ mod tests {
         for project in ["acme", "", "a/b", "/", "zoë"] {
             let queue = key(project, "q-1");
             assert_eq!(unscoped(&scoped(&queue)), Some(queue), "{project}");
+            let name = QueueName::parse_as(QueueKind::Topic, "q-1").unwrap();
+            let topic = QueueKey { project: ProjectId::new(project), name };
+            assert_eq!(unscoped(&scoped(&topic)), Some(topic.clone()), "{project}");
+            let record = format!("{}/q-1", super::spelled(&topic.project));
+            assert_eq!(super::topic(&record), Some(topic), "{project}");
         }
         assert_eq!(scoped(&key("zoë", "q")), "zoÃ«/q", "as Zaqar writes it");
         assert_eq!(unscoped("zoë/q"), None);

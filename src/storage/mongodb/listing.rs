@@ -74,7 +74,9 @@ async fn place_of(store: &Store, queue: &QueueEntry, id: MessageId) -> OpResult<
     if let Some(marker) = own.and_then(|own| integer(&own, "k")) {
         return Ok(marker);
     }
-    let record = store.queues.find_one(doc! { "p_q": &queue.p_q }).projection(doc! { "c.v": 1 });
+    let records = store.records(&queue.key);
+    let record = records.documents.find_one(records.query(&queue.key));
+    let record = record.projection(doc! { "c.v": 1 });
     let counter = record.await?.as_deref().and_then(counter::value).unwrap_or(1);
     let newest = u64::try_from(counter.saturating_sub(1)).unwrap_or(0);
     if let Some(marker) = ids::marker(id, newest).and_then(|marker| i64::try_from(marker).ok()) {

@@ -109,6 +109,22 @@ impl MessageController for MongodbDriver {
         .await
     }
 
+    async fn pop_these(
+        &self,
+        key: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        let (key, ids) = (key.clone(), ids.to_vec());
+        self.run(move |engine| async move {
+            match engine.find(&key).await? {
+                Some(queue) => deletes::pop_these(&engine, &queue, &ids, now).await,
+                None => Ok(Vec::new()),
+            }
+        })
+        .await
+    }
+
     async fn purge(&self, key: &QueueKey, now: Timestamp) -> Result<()> {
         let key = key.clone();
         self.run(move |engine| async move {

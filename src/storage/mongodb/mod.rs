@@ -5,7 +5,7 @@
 //!
 //! * `layout` and `document`: where what is and how it looks; `ids`: what an id
 //!   tells; `wire`, `json_to_bson`, `bson_to_json`: how values are written and read;
-//! * `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
+//! * `records`, `queues`, `directory`, `metadata`, `retire`: the records of queues, and the
 //!   end of one; `adopt`: queues that another store has placed here;
 //! * `management`, `pools`, `flavors`, `catalogue`: where to place queues elsewhere;
 //! * `subscriptions`: whom to tell of messages; `subscribers`, `deliveries`: of which ones,
@@ -61,6 +61,7 @@ mod pools;
 mod post;
 mod prepare;
 mod queues;
+mod records;
 mod removal;
 mod retire;
 mod store;

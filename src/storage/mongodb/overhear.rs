@@ -1,14 +1,15 @@
 //! Hearing of other processes' posts, while somebody here waits.
 //!
 //! Every post moves the counter of its queue, so a change stream over the
-//! records of queues tells of them all, in one small event for each queue of a
-//! transaction. A stand-alone server has no change streams, and a user may not
+//! records of queues, and one over those of topics, tells of them all, in one
+//! small event for each queue of a transaction. A stand-alone server has no change streams, and a user may not
 //! have the right to one: then only the looks of the announcer find out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use serde::Deserialize;
@@ -18,8 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::State;
 use super::announcer::Announcer;
 use super::error::OpResult;
-use super::layout;
-use super::store::Store;
+use super::records::Records;
 use crate::model::QueueKey;
 use crate::storage::Watcher;
 
@@ -41,8 +41,8 @@ const REFUSALS: [i32; 2] = [13, 40_573];
 struct Change {
     #[serde(rename = "documentKey")]
     key: RecordKey,
-    /// The queue's scoped name, in a new record.
-    p_q: Option<String>,
+    /// The name of a new record.
+    name: Option<String>,
     changed: Option<Document>,
 }
 
@@ -78,7 +78,8 @@ pub async fn keep_listening(
         if !engine.store.transactions {
             return;
         }
-        let Err(fault) = listen(&engine.store, &announcer).await else { continue };
+        let both = engine.store.all_records().map(|it| listen(it, &announcer));
+        let Err(fault) = try_join_all(both).await else { continue };
         if fault.code().is_some_and(|code| REFUSALS.contains(&code)) {
             tracing::warn!(%fault, "other processes' posts are only seen by looking");
             return;
@@ -89,17 +90,17 @@ pub async fn keep_listening(
 }
 
 /// Listens until nobody has waited for a while.
-async fn listen(store: &Store, announcer: &Announcer) -> OpResult<()> {
+async fn listen(records: &Records, announcer: &Announcer) -> OpResult<()> {
     let pipeline = [
         doc! { "$match": { "operationType": { "$in": ["insert", "update", "replace"] } } },
         doc! { "$project": {
             "operationType": 1, "ns": 1, "documentKey": 1,
-            "p_q": "$fullDocument.p_q", "changed": "$updateDescription.updatedFields",
+            "name": format!("$fullDocument.{}", records.field), "changed": "$updateDescription.updatedFields",
         } },
     ];
-    let changes = store.queues.watch().pipeline(pipeline).max_await_time(PATIENCE).await?;
+    let changes = records.documents.watch().pipeline(pipeline).max_await_time(PATIENCE).await?;
     let mut changes = changes.with_type::<Change>();
-    let mut records = HashMap::new();
+    let mut known = HashMap::new();
     let mut needed = Instant::now();
     // What came before the stream was open.
     announcer.look_at_all();
@@ -108,7 +109,7 @@ async fn listen(store: &Store, announcer: &Announcer) -> OpResult<()> {
             needed = Instant::now();
         }
         let Some(change) = changes.next_if_any().await? else { continue };
-        if let Some(queue) = queue_of(store, &mut records, &change).await? {
+        if let Some(queue) = queue_of(records, &mut known, &change).await? {
             announcer.overheard(&queue, change.counter());
         }
     }
@@ -117,25 +118,24 @@ async fn listen(store: &Store, announcer: &Announcer) -> OpResult<()> {
 
 /// Whose record it is; `None` if that is gone, or not Zaqar's.
 async fn queue_of(
-    store: &Store,
-    records: &mut HashMap<ObjectId, QueueKey>,
+    records: &Records,
+    known: &mut HashMap<ObjectId, QueueKey>,
     change: &Change,
 ) -> OpResult<Option<QueueKey>> {
-    if let Some(queue) = records.get(&change.key.id) {
+    if let Some(queue) = known.get(&change.key.id) {
         return Ok(Some(queue.clone()));
     }
-    let p_q = match &change.p_q {
-        Some(p_q) => Some(p_q.clone()),
-        None => {
-            let named = doc! { "_id": change.key.id };
-            let record = store.queues.find_one(named).projection(doc! { "p_q": 1 }).await?;
-            record.and_then(|record| record.get_str("p_q").ok().map(str::to_owned))
-        }
+    let name = if let Some(name) = &change.name {
+        Some(name.clone())
+    } else {
+        let (named, field) = (doc! { "_id": change.key.id }, records.field);
+        let record = records.documents.find_one(named).projection(doc! { field: 1 }).await?;
+        record.and_then(|record| record.get_str(field).ok().map(str::to_owned))
     };
-    let Some(queue) = p_q.as_deref().and_then(layout::unscoped) else { return Ok(None) };
-    if records.len() >= MOST_RECORDS {
-        records.clear();
+    let Some(queue) = name.as_deref().and_then(|name| records.key(name)) else { return Ok(None) };
+    if known.len() >= MOST_RECORDS {
+        known.clear();
     }
-    records.insert(change.key.id, queue.clone());
+    known.insert(change.key.id, queue.clone());
     Ok(Some(queue))
 }

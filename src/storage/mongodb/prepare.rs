@@ -197,11 +197,15 @@ pub fn collections(store: &Store) -> Vec<(Documents, Vec<Index>)> {
     let messages = store.partitions.iter().map(|it| (it.messages.clone(), of_messages.to_vec()));
     let due = store.partitions.iter().map(|it| (it.due.clone(), indexes::OF_DUE.to_vec()));
     [
-        (store.queues.clone(), indexes::OF_QUEUES.to_vec()),
+        (store.queues.documents.clone(), indexes::OF_QUEUES.to_vec()),
         (store.retired.clone(), indexes::OF_RETIRED.to_vec()),
         (store.subscriptions.clone(), indexes::OF_SUBSCRIPTIONS.to_vec()),
     ]
     .into_iter()
+    .chain(
+        (store.role == Role::Main)
+            .then(|| (store.topics.documents.clone(), indexes::OF_TOPICS.to_vec())),
+    )
     .chain(messages)
     .chain(due)
     .collect()

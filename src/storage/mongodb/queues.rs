@@ -17,7 +17,7 @@ use super::retire::Removed;
 use super::store::{QueueEntry, Store};
 use super::transaction::{begin, commit};
 use super::{MongodbDriver, deliveries, directory, retire};
-use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueRecord};
+use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueKind, QueueRecord};
 use crate::storage::{Error, QueueController, Result};
 
 /// The queue, if it exists.
@@ -27,9 +27,11 @@ pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEnt
         return Ok(Some(entry));
     }
     let generation = store.cache.generation();
-    let p_q = scoped(key);
-    let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else { return Ok(None) };
-    let entry = Arc::new(entry(store, key, p_q, &record));
+    let records = store.records(key);
+    let Some(record) = records.documents.find_one(records.query(key)).await? else {
+        return Ok(None);
+    };
+    let entry = Arc::new(entry(store, key, &record));
     if let (Layout::Plain, Some(reading)) = (store.layout, Reading::of(&record, begun)) {
         store.gaps.learn(&entry, reading, store.settings.hold_back);
     }
@@ -37,10 +39,10 @@ pub async fn find(store: &Store, key: &QueueKey) -> OpResult<Option<Arc<QueueEnt
     Ok(Some(entry))
 }
 
-fn entry(store: &Store, key: &QueueKey, p_q: String, record: &RawDocument) -> QueueEntry {
+fn entry(store: &Store, key: &QueueKey, record: &RawDocument) -> QueueEntry {
     QueueEntry {
         key: key.clone(),
-        p_q,
+        p_q: scoped(key),
         record: record.get_object_id("_id").ok(),
         partition: store.partition_number(key),
         metadata: Arc::new(metadata_of(store, record)),
@@ -70,11 +72,11 @@ async fn create_as(
     metadata: &Metadata,
     id: ObjectId,
 ) -> OpResult<bool> {
-    let p_q = scoped(key);
-    if let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? {
+    let records = store.records(key);
+    if let Some(record) = records.documents.find_one(records.query(key)).await? {
         return Ok(record.get_object_id("_id").is_ok_and(|there| there == id));
     }
-    let made = insert(store, &p_q, metadata_to_bson(metadata)?, id, 1).await;
+    let made = insert(store, key, metadata_to_bson(metadata)?, id, 1).await;
     store.cache.forget(key);
     match made {
         Err(fault) if fault.code() == Some(DUPLICATE_KEY) => Ok(false),
@@ -87,22 +89,26 @@ async fn create_as(
 /// insertion are one step, or a deletion in between would bring markers back.
 pub async fn insert(
     store: &Store,
-    p_q: &str,
+    key: &QueueKey,
     metadata: Document,
     id: ObjectId,
     first: i64,
 ) -> OpResult<()> {
-    let first = first.max(deliveries::floor(store, p_q).await?.saturating_add(1));
+    let first = first.max(deliveries::floor(store, key).await?.saturating_add(1));
+    let records = store.records(key);
+    let counter = doc! { "_id": scoped(key) };
+    let record = |retired: Option<RawDocumentBuf>| {
+        let first = first.max(end_of(retired.as_deref()));
+        RawDocumentBuf::try_from(&record(records.query(key), metadata, id, first))
+    };
     if !store.transactions {
-        let retired = store.retired.find_one(doc! { "_id": p_q }).await?;
-        let record = record(p_q, metadata, id, first.max(end_of(retired.as_deref())));
-        store.queues.insert_one(RawDocumentBuf::try_from(&record)?).await?;
+        let retired = store.retired.find_one(counter).await?;
+        records.documents.insert_one(record(retired)?).await?;
         return Ok(());
     }
     let mut session = begin(store).await?;
-    let retired = store.retired.find_one(doc! { "_id": p_q }).session(&mut session).await?;
-    let record = record(p_q, metadata, id, first.max(end_of(retired.as_deref())));
-    store.queues.insert_one(RawDocumentBuf::try_from(&record)?).session(&mut session).await?;
+    let retired = store.retired.find_one(counter).session(&mut session).await?;
+    records.documents.insert_one(record(retired)?).session(&mut session).await?;
     commit(&mut session).await
 }
 
@@ -110,13 +116,10 @@ fn end_of(retired: Option<&RawDocument>) -> i64 {
     retired.and_then(|retired| integer(retired, "v")).unwrap_or(1)
 }
 
-fn record(p_q: &str, metadata: Document, id: ObjectId, first: i64) -> Document {
-    let mut record = doc! {
-        "_id": id,
-        "p_q": p_q,
-        "m": metadata,
-        "c": { "v": int(first), "t": 0 },
-    };
+fn record(name: Document, metadata: Document, id: ObjectId, first: i64) -> Document {
+    let mut record = doc! { "_id": id };
+    record.extend(name);
+    record.extend(doc! { "m": metadata, "c": { "v": int(first), "t": 0 } });
     if first > 1 {
         record.insert("first_marker", int(first));
     }
@@ -131,8 +134,8 @@ async fn set_metadata(
     (expected, metadata): (&Metadata, &Metadata),
     sent: &AtomicBool,
 ) -> OpResult<()> {
-    let p_q = scoped(key);
-    let Some(record) = store.queues.find_one(doc! { "p_q": &p_q }).await? else {
+    let records = store.records(key);
+    let Some(record) = records.documents.find_one(records.query(key)).await? else {
         return Err(Error::QueueDoesNotExist(key.clone()).into());
     };
     let found = metadata_of(store, &record);
@@ -146,9 +149,10 @@ async fn set_metadata(
     };
     sent.store(true, Ordering::Relaxed);
     // In `$eq`, for a key may begin with `$` and is no operator then.
-    let unchanged = doc! { "p_q": p_q, "m": { "$eq": stored } };
+    let mut unchanged = records.query(key);
+    unchanged.insert("m", doc! { "$eq": stored });
     let change = doc! { "$set": { "m": metadata_to_bson(metadata)? } };
-    match store.queues.update_one(unchanged, change).await?.matched_count {
+    match records.documents.update_one(unchanged, change).await?.matched_count {
         0 => Err(Error::MetadataChanged(key.clone()).into()),
         _ => Ok(()),
     }
@@ -215,11 +219,11 @@ impl QueueController for MongodbDriver {
         .await
     }
 
-    async fn count(&self, project: &ProjectId) -> Result<u64> {
+    async fn count(&self, project: &ProjectId, kind: QueueKind) -> Result<u64> {
         let project = project.clone();
         self.run(move |engine| async move {
             let (store, project) = (&engine.store, &project);
-            store.patience.persist(|| directory::count(store, project)).await
+            store.patience.persist(|| directory::count(store, project, kind)).await
         })
         .await
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocument, doc};
 
 use super::contention::Contention;
 use super::counter;
@@ -119,8 +119,9 @@ async fn remove(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpResult<
     }
     let mut session = begin(store).await?;
     // The deletion comes first, so that a post in between waits for it.
-    let record = doc! { "p_q": scoped(key) };
-    let found = store.queues.find_one_and_delete(record).session(&mut session).await?;
+    let records = store.records(key);
+    let found =
+        records.documents.find_one_and_delete(records.query(key)).session(&mut session).await?;
     let Some(found) = found else { return Ok(Removed::Missing) };
     if only_if_empty && holds_messages(store, key, &found, Some(&mut session)).await? {
         session.abort_transaction().await?;
@@ -140,8 +141,8 @@ async fn remove(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpResult<
 /// its messages are not there yet. So the record goes only if its counter stands
 /// still, and comes back if messages turn up behind it.
 async fn remove_alone(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpResult<Removed> {
-    let record = doc! { "p_q": scoped(key) };
-    let Some(found) = store.queues.find_one(record.clone()).await? else {
+    let records = store.records(key);
+    let Some(found) = records.documents.find_one(records.query(key)).await? else {
         return Ok(Removed::Missing);
     };
     if only_if_empty && holds_messages(store, key, &found, None).await? {
@@ -153,15 +154,15 @@ async fn remove_alone(store: &Store, key: &QueueKey, only_if_empty: bool) -> OpR
         store.retired.update_one(retired.filter(), retired.change()).upsert(true).await?;
     }
     if !only_if_empty {
-        store.queues.delete_one(record).await?;
+        records.documents.delete_one(records.query(key)).await?;
         return Ok(Removed::Gone { end, retired });
     }
     let unmoved = doc! { "_id": value(&found, "_id")?, "c.v": int(end) };
-    if store.queues.delete_one(unmoved).await?.deleted_count == 0 {
+    if records.documents.delete_one(unmoved).await?.deleted_count == 0 {
         return Ok(Removed::Kept);
     }
     if holds_messages(store, key, &found, None).await? {
-        store.queues.insert_one(found).await?;
+        records.documents.insert_one(found).await?;
         return Ok(Removed::Kept);
     }
     Ok(Removed::Gone { end, retired })
@@ -291,8 +292,8 @@ async fn remaining(store: &Store, retired: &Retired, from: &Bson) -> OpResult<(V
 /// Whether somebody who knows nothing of the retired counter has made the queue
 /// anew.
 async fn is_taken(store: &Store, retired: &Retired) -> OpResult<bool> {
-    let record: Option<RawDocumentBuf> =
-        store.queues.find_one(doc! { "p_q": &retired.p_q }).await?;
+    let records = store.records(&retired.key);
+    let record = records.documents.find_one(records.query(&retired.key)).await?;
     Ok(record.is_some_and(|record| integer(&record, "first_marker").unwrap_or(0) < retired.end))
 }
 

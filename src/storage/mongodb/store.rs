@@ -16,9 +16,10 @@ use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
 use super::management::Management;
+use super::records::Records;
 use super::subscribers::Subscribers;
 use crate::config::MongodbSettings;
-use crate::model::QueueKey;
+use crate::model::{QueueKey, QueueKind};
 use crate::storage::queue_cache::QueueCache;
 
 /// How long the record of a queue is good.
@@ -37,11 +38,18 @@ pub enum Role {
 }
 
 impl Role {
-    /// The collection of the queues' records, or of what a pool has for them.
-    const fn queues(self) -> &'static str {
+    /// The records of queues and those of topics, or what a pool has for both.
+    pub fn records(self, client: &Client, database: &str) -> [Records; 2] {
+        let queues = client.database(&layout::queue_database(database));
+        let topics = client.database(&layout::topic_database(database));
         match self {
-            Self::Main => "queues",
-            Self::Pool => "nusku_queues",
+            Self::Main => {
+                [Records::scoped(&queues, "queues"), Records::of_topics(&topics, "topics")]
+            }
+            Self::Pool => {
+                let adopted = Records::scoped(&queues, "nusku_queues");
+                [adopted.clone(), adopted]
+            }
         }
     }
 }
@@ -60,9 +68,9 @@ pub struct Store {
     /// What it is used for.
     pub role: Role,
     /// The records of the queues.
-    pub queues: Documents,
-    /// The same, read as a majority has them.
-    pub settled_queues: Documents,
+    pub queues: Records,
+    /// The records of the topics; in a pool, the same as those of the queues.
+    pub topics: Records,
     /// Pools, flavors and the catalogue, once they were asked for.
     pub(super) management: OnceCell<Management>,
     /// Where the counters of deleted queues go on; nusku's own.
@@ -108,7 +116,7 @@ pub const MESSAGES: &str = "messages";
 pub const DUE: &str = "nusku_due";
 
 /// A collection, read as a majority has it.
-fn settled(database: &Database, name: &str) -> Documents {
+pub fn settled(database: &Database, name: &str) -> Documents {
     use mongodb::options::{CollectionOptions, ReadConcern};
     let options = CollectionOptions::builder().read_concern(ReadConcern::majority()).build();
     database.collection_with_options(name, options)
@@ -138,17 +146,18 @@ impl Store {
         transactions: bool,
         role: Role,
     ) -> Self {
-        let records = client.database(&layout::queue_database(settings.queue_database()));
+        let [queues, topics] = role.records(&client, settings.queue_database());
+        let nuskus = client.database(&layout::queue_database(settings.queue_database()));
         let partitions = (0..settings.partitions)
             .map(|number| layout.message_database(&settings.database, number))
             .map(|name| Partition::new(client.database(&name)))
             .collect();
         Self {
             role,
-            queues: records.collection(role.queues()),
-            settled_queues: settled(&records, role.queues()),
+            queues,
+            topics,
             management: OnceCell::new(),
-            retired: records.collection("nusku_retired_queues"),
+            retired: nuskus.collection("nusku_retired_queues"),
             subscriptions: client
                 .database(&layout::subscription_database(&settings.database))
                 .collection("subscriptions"),
@@ -166,6 +175,27 @@ impl Store {
             announcer: Arc::default(),
             skipped: AtomicU64::new(0),
         }
+    }
+
+    /// Where the record of the queue or topic is.
+    #[must_use]
+    pub fn records(&self, queue: &QueueKey) -> &Records {
+        self.records_of(queue.name.kind())
+    }
+
+    /// Where the records of that kind are.
+    #[must_use]
+    pub fn records_of(&self, kind: QueueKind) -> &Records {
+        match kind {
+            QueueKind::Queue => &self.queues,
+            QueueKind::Topic => &self.topics,
+        }
+    }
+
+    /// All collections of records, each once.
+    pub fn all_records(&self) -> impl Iterator<Item = &Records> {
+        let topics = (self.role == Role::Main).then_some(&self.topics);
+        std::iter::once(&self.queues).chain(topics)
     }
 
     /// The partition a known queue's messages are in.

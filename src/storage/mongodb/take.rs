@@ -10,8 +10,9 @@ use super::document::{Stored, date, int};
 use super::error::OpResult;
 use super::hand_out::Order;
 use super::layout::index;
+use super::removal::holders;
 use super::store::{Partition, Store};
-use crate::model::{StoredMessage, Timestamp};
+use crate::model::{MessageId, StoredMessage, Timestamp};
 use crate::storage::Result;
 
 /// What an order is to get.
@@ -63,6 +64,32 @@ pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
         return Ok(Won::Some(HashSet::new()));
     }
     Ok(Won::Some(store.patience.persist(|| held(partition, &shares)).await?))
+}
+
+/// Hides those of the messages that are free, without a trace in what can be
+/// seen of them; tells which.
+///
+/// # Errors
+///
+/// As [`claim`].
+pub async fn hide(store: &Store, order: &Order, ids: &[MessageId]) -> Result<Vec<MessageId>> {
+    let partition = store.partition(&order.queue);
+    let wanted = ids.iter().map(|id| ObjectId::from_bytes(id.bytes())).collect();
+    let statement = statement(order, wanted, (None, 0));
+    let update = || command::update(store, partition, vec![statement.clone()], None);
+    if store.patience.persist(update).await? == 0 {
+        return Ok(Vec::new());
+    }
+    let hidden = || async {
+        let holders = holders(partition, ids, None).await?;
+        let is_hidden = |id: &&MessageId| {
+            holders.get(id).is_some_and(|holder| {
+                holder.claim == Some(order.id) && holder.is_in(&order.queue, order.now)
+            })
+        };
+        Ok(ids.iter().filter(is_hidden).copied().collect())
+    };
+    store.patience.persist(hidden).await
 }
 
 /// A message as the claim shows it.

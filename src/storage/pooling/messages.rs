@@ -90,6 +90,18 @@ impl MessageController for PoolRouter {
         }
     }
 
+    async fn pop_these(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        match self.route(queue).await? {
+            Some(driver) => driver.messages().pop_these(queue, ids, now).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn purge(&self, queue: &QueueKey, now: Timestamp) -> Result<()> {
         match self.route(queue).await? {
             Some(driver) => driver.messages().purge(queue, now).await,

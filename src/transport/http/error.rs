@@ -275,6 +275,18 @@ impl ApiError {
     }
 }
 
+/// What failed on a queue or on a topic: the word for it, and the rest of the
+/// sentence.
+macro_rules! failure {
+    ($kind:expr, $rest:literal) => {
+        match $kind {
+            crate::model::QueueKind::Queue => concat!("Queue", $rest),
+            crate::model::QueueKind::Topic => concat!("Topic", $rest),
+        }
+    };
+}
+pub(super) use failure;
+
 /// Names the operation that failed, for Zaqar's answer depends on it.
 pub trait During<T> {
     /// `failure` is the sentence for when the store is to blame, as `Queue

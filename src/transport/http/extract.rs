@@ -18,7 +18,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use super::error::{ApiError, During, Form};
 use super::identity::{SIGNATURE, identity, project};
 use crate::config::Limits;
-use crate::model::{ClientId, Identity, MalformedClientId, ProjectId, QueueKey, QueueName};
+use crate::model::{
+    ClientId, Identity, MalformedClientId, Namespace, ProjectId, QueueKey, QueueKind, QueueName,
+};
 use crate::service::access::{Action, Permit, Scope};
 use crate::service::{self, Service, SignedUrl};
 use crate::transport::auth::signed_url;
@@ -66,16 +68,34 @@ impl FromRoute for ProjectId {
     }
 }
 
+impl FromRoute for Namespace {
+    fn from_route(request: &HttpRequest, project: ProjectId) -> Result<Self, ApiError> {
+        Ok(Self { project, kind: kind(request)? })
+    }
+}
+
 impl FromRoute for QueueKey {
     fn from_route(request: &HttpRequest, project: ProjectId) -> Result<Self, ApiError> {
-        let name = QueueName::parse(segment(request, "queue"));
-        match name.filter(|_| !project.is_too_long()) {
-            Some(name) => Ok(Self { project, name }),
-            None => {
+        let kind = kind(request)?;
+        let name = QueueName::parse_as(kind, segment(request, "queue"));
+        match (name.filter(|_| !project.is_too_long()), kind) {
+            (Some(name), _) => Ok(Self { project, name }),
+            (None, QueueKind::Queue) => {
                 Err(ApiError::bad_request("Invalid queue identification", service::MALFORMED_QUEUE))
             }
+            (None, QueueKind::Topic) => Err(ApiError::bad_request(
+                "Invalid topic identification",
+                "The format of the submitted topic name or project id is not valid.",
+            )),
         }
     }
+}
+
+/// What the route is about, as it was mounted. There is no default: what is about
+/// neither has no queue.
+fn kind(request: &HttpRequest) -> Result<QueueKind, ApiError> {
+    let kind = request.app_data::<QueueKind>().copied();
+    kind.ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND))
 }
 
 impl Reader {

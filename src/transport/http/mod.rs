@@ -50,6 +50,7 @@ use self::error::ApiError;
 use self::middleware::Around;
 use self::v2::Administration;
 use crate::config::Settings;
+use crate::model::QueueKind;
 use crate::service::Service;
 use crate::transport::auth::Authenticator;
 use crate::transport::websocket::Hub;
@@ -156,6 +157,15 @@ where
         Err(ApiError::method_not_allowed(allow))
     };
     web::resource(path.to_owned()).default_service(web::to(other))
+}
+
+/// A resource of queues or of topics, `rest` being the path behind `/v2/queues` or
+/// `/v2/topics`, with `{queue}` for the name of either.
+fn resource_of<Checks>(kind: QueueKind, rest: &str, allow: &'static str) -> Resource
+where
+    Checks: FromRequest<Error = ApiError> + 'static,
+{
+    resource::<Checks>(&format!("/v2/{}{rest}", kind.plural()), allow).app_data(kind)
 }
 
 /// There is nothing at this path; said before any header is looked at.

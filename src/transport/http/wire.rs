@@ -11,9 +11,9 @@ use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
 use crate::model::{
-    Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Stats, Subscription, Timestamp,
+    Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Subscription, Timestamp,
 };
-use crate::service::{Health, HealthReport, SignedUrl};
+use crate::service::{Health, HealthReport, ShownStats, SignedUrl};
 use crate::storage::Failure;
 
 /// The media type of nearly every answer.
@@ -54,10 +54,17 @@ pub fn value(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let _ = serde_json::to_writer(out, value);
 }
 
-/// Writes `/v2/queues/<queue>`; a queue's name needs no escape.
+/// Writes `/v2/queues/<queue>` or `/v2/topics/<topic>`; no name needs an escape.
 pub fn queue_path(out: &mut Vec<u8>, queue: &QueueName) {
-    out.extend_from_slice(b"/v2/queues/");
-    out.extend_from_slice(queue.as_str().as_bytes());
+    out.extend_from_slice(b"/v2/");
+    out.extend_from_slice(queue.kind().plural().as_bytes());
+    out.push(b'/');
+    out.extend_from_slice(queue.shown().as_bytes());
+}
+
+/// The path of a queue or topic, or of what lies there at `rest`.
+pub fn address(queue: &QueueName, rest: &str) -> String {
+    format!("/v2/{}/{queue}{rest}", queue.kind().plural())
 }
 
 /// Writes `/v2/queues/<queue>/messages/<id>`.
@@ -149,16 +156,15 @@ pub fn claim(queue: &QueueName, claim: &Claim, now: Timestamp) -> Vec<u8> {
 
 /// The counts of a queue. Its ends are left out where there are none: in an
 /// empty queue, and where every message is still delayed.
-pub fn stats(queue: &QueueName, stats: &Stats, now: Timestamp) -> Vec<u8> {
+pub fn stats(queue: &QueueName, shown: &ShownStats, now: Timestamp) -> Vec<u8> {
+    let ShownStats { stats, total_only } = shown;
     let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(b"{\"messages\":{");
     // Nothing here can fail: a vector takes every write.
-    let _ = write!(
-        out,
-        r#"{{"messages":{{"claimed":{},"free":{},"total":{}"#,
-        stats.claimed,
-        stats.free,
-        stats.claimed + stats.free
-    );
+    if !total_only {
+        let _ = write!(out, r#""claimed":{},"free":{},"#, stats.claimed, stats.free);
+    }
+    let _ = write!(out, r#""total":{}"#, stats.claimed + stats.free);
     for (name, end) in [("oldest", &stats.oldest), ("newest", &stats.newest)] {
         if let Some(end) = end {
             message_head(&mut out, name, queue, end, now);

@@ -26,6 +26,7 @@ fn app_with(keystone: &FakeKeystone, change: impl FnOnce(&mut KeystoneSettings))
     })
 }
 
+/// Has the server ask this Keystone.
 pub fn point(settings: &mut Settings, keystone: &FakeKeystone) {
     settings.admin_mode = true;
     settings.auth.strategy = AuthStrategy::Keystone;
@@ -40,7 +41,7 @@ pub fn point(settings: &mut Settings, keystone: &FakeKeystone) {
 }
 
 /// A request with this token and nothing that says who is calling.
-fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
+pub fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
     Request::new(app.address(), method, path)
         .header("Client-ID", CLIENT)
         .header("X-Auth-Token", token)

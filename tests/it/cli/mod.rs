@@ -266,6 +266,44 @@ fn ping_tells_a_server_from_none() {
 }
 
 #[test]
+fn ping_knows_an_encrypted_server_by_its_certificate() {
+    let data = tempdir().unwrap();
+    let path = |name: &str| data.path().join(name).display().to_string();
+    let write = |name: &str| {
+        // For another name than the one by which the server is asked.
+        let made = rcgen::generate_simple_self_signed(vec!["queues.example".to_owned()]).unwrap();
+        std::fs::write(path(&format!("{name}.pem")), made.cert.pem()).unwrap();
+        std::fs::write(path(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    };
+    write("server");
+    write("other");
+    let settings = |port: u16| {
+        format!(
+            "[http]\nport = {port}\nbind = \"127.0.0.1\"\n[http.tls]\ncertificate = {:?}\nkey = {:?}\n",
+            path("server.pem"),
+            path("server.key")
+        )
+    };
+    let config = path("nusku.toml");
+    std::fs::write(&config, settings(0)).unwrap();
+    let server = Server::start(&data, &["--config", &config]);
+    let url = format!("https://{}", server.address);
+
+    std::fs::write(&config, settings(server.address.port())).unwrap();
+    stdout(&run(&["ping", "--config", &config]), 0);
+    stdout(&run(&["ping", &url, "--certificate", &path("server.pem")]), 0);
+    let stranger = refusal(&run(&["ping", &url, "--certificate", &path("other.pem")]));
+    assert!(stranger.contains("another certificate"), "{stranger}");
+    assert!(refusal(&run(&["ping", &url])).contains("does not answer"), "nobody vouches for it");
+    let missing = refusal(&run(&["ping", &url, "--certificate", &path("none.pem")]));
+    assert!(missing.contains("none.pem"), "{missing}");
+    let plain = refusal(&run(&["ping", &format!("http://{}", server.address)]));
+    assert!(plain.contains("does not answer"), "{plain}");
+    let both = run(&["ping", &url, "--config", &config]);
+    assert_eq!(both.status.code(), Some(2), "a usage error");
+}
+
+#[test]
 fn ping_believes_only_a_204() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", other.local_addr().unwrap());

@@ -87,7 +87,7 @@ impl Server {
             let code = child.wait().unwrap();
             return Err(format!("{code}, {}", stderr.join().unwrap()));
         }
-        let address = greeting[0].rsplit_once("http://").unwrap().1.parse().unwrap();
+        let address = greeting[0].rsplit_once("://").unwrap().1.parse().unwrap();
         Ok(Self { child, greeting, address, stderr: Some(stderr) })
     }
 

@@ -61,6 +61,20 @@ pub async fn no_message_is_popped_twice_and_none_is_left_over(store: Store) {
     assert_eq!(store.counts(&queue).await, (0, 0));
 }
 
+pub async fn one_of_many_who_looked_at_a_message_pops_it(store: Store) {
+    let queue = store.make("q").await;
+    let posted = store.post_many(&queue, 10).await;
+    let asked = posted.clone();
+    let popped = at_once(&store, move |store, number| {
+        let mut asked = asked.clone();
+        asked.rotate_left(number % 10);
+        async move { store.messages().pop_these(&key("q"), &asked, store.now).await.unwrap() }
+    })
+    .await;
+    assert_each_once(&popped.concat(), &posted);
+    assert_eq!(store.counts(&queue).await, (0, 0));
+}
+
 pub async fn one_of_many_creators_made_the_queue(store: Store) {
     let made = at_once(&store, |store, number| async move {
         let metadata = Metadata::from_text(&json!({ "by": number }).to_string()).unwrap();

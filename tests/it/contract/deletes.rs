@@ -189,6 +189,31 @@ pub async fn pop_shows_an_expired_claim(mut store: Store) {
     assert_eq!(popped[1].claim, None);
 }
 
+pub async fn what_was_looked_at_is_popped_if_it_is_free(mut store: Store) {
+    let (queue, other) = (store.make("q").await, store.make("other").await);
+    let brief = NewMessage { ttl: 50, ..plain("brief") };
+    let late = NewMessage { delay: 500, ..plain("late") };
+    let all = vec![plain("held"), plain("free"), brief, late, plain("kept")];
+    let ids = store.post_all(&queue, all).await;
+    let elsewhere = store.post(&other, &["theirs"]).await[0];
+    let claim = store.claim(&queue, 1).await.id;
+    store.pass(50);
+    let made_up = MessageId::from_parts(1, u64::MAX);
+    let asked = [ids[3], ids[0], made_up, ids[1], ids[2], elsewhere];
+    let mut popped = store.messages().pop_these(&queue, &asked, store.now).await.unwrap();
+    popped.sort();
+    let mut expected = vec![ids[1], ids[3]];
+    expected.sort();
+    assert_eq!(popped, expected);
+    assert_eq!(store.messages().pop_these(&queue, &asked, store.now).await, Ok(vec![]));
+    assert_eq!(bodies(&store.all(&queue).await), ["held", "kept"]);
+    assert_eq!(store.claims().get(&queue, claim, store.now).await.unwrap().messages.len(), 1);
+    assert_eq!(bodies(&store.all(&other).await), ["theirs"]);
+    store.pass(50);
+    let freed = store.messages().pop_these(&queue, &ids[..1], store.now).await;
+    assert_eq!(freed, Ok(vec![ids[0]]), "its claim has ended");
+}
+
 pub async fn purge_spares_what_is_claimed(mut store: Store) {
     let queue = store.make("q").await;
     let late = NewMessage { delay: 50, ..plain("late") };

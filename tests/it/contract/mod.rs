@@ -32,10 +32,12 @@ mod queues;
 mod sealed;
 mod store;
 mod subscriptions;
+mod topics;
 mod volume;
 mod words;
 
 pub use crowd::Crowd;
+pub use deliveries::Listener;
 pub use deliveries::new as new_subscription;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{
@@ -94,6 +96,7 @@ macro_rules! contract {
                 many_with_claims_ignore_ids_that_name_nothing,
                 pop_takes_the_oldest_free_messages,
                 pop_shows_an_expired_claim,
+                what_was_looked_at_is_popped_if_it_is_free,
                 purge_spares_what_is_claimed,
                 purge_empties_a_large_queue,
                 purge_touches_no_other_queue,
@@ -210,6 +213,16 @@ macro_rules! contract {
                 a_sealed_body_comes_back_sealed_from_everywhere,
                 a_sealed_body_survives_burial_and_a_restart,
                 sealed_and_open_bodies_share_a_queue,
+                a_pop_ends_at_a_sealed_body_and_leaves_it,
+            ]);
+            contract!(@cases $fresh, topics: [
+                a_topic_has_a_record_of_its_own,
+                messages_of_namesakes_stay_apart,
+                what_is_purged_or_deleted_leaves_its_namesake,
+                a_topic_made_anew_goes_on_counting,
+                queues_and_topics_are_listed_apart,
+                posts_to_namesakes_travel_side_by_side,
+                subscribers_of_namesakes_are_told_of_their_own,
             ]);
             contract!(@cases $fresh, pools: [
                 a_pool_comes_back_as_it_was_put,
@@ -241,6 +254,7 @@ macro_rules! contract {
             contract!(@cases $fresh, concurrency: [
                 no_message_is_claimed_twice_and_none_is_left_over,
                 no_message_is_popped_twice_and_none_is_left_over,
+                one_of_many_who_looked_at_a_message_pops_it,
                 one_of_many_creators_made_the_queue,
                 no_metadata_change_is_lost,
                 concurrent_posts_keep_each_producers_order,

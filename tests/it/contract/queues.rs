@@ -1,6 +1,6 @@
 //! Promises about the records of queues.
 
-use nusku::model::{Metadata, MetadataFilter, ProjectId, QueueFilter};
+use nusku::model::{Metadata, MetadataFilter, ProjectId, QueueFilter, QueueKind};
 use nusku::storage::Error;
 use serde_json::json;
 
@@ -58,7 +58,7 @@ pub async fn a_deleted_queue_is_gone_with_everything_in_it(store: Store) {
     store.queues().delete(&queue).await.unwrap();
 
     assert_eq!(store.queues().metadata(&queue).await.unwrap(), None);
-    assert_eq!(store.queues().count(&project()).await.unwrap(), 0);
+    assert_eq!(store.queues().count(&project(), QueueKind::Queue).await.unwrap(), 0);
     assert!(names(&store, first(10)).await.is_empty());
     assert!(store.all(&queue).await.is_empty());
     assert!(store.messages().get(&queue, &ids, store.now).await.unwrap().is_empty());
@@ -125,7 +125,7 @@ pub async fn queues_are_listed_page_by_page(store: Store) {
     );
     let end = Some("q14".to_owned());
     assert!(names(&store, QueueFilter { marker: end, ..first(10) }).await.is_empty());
-    assert_eq!(store.queues().count(&project()).await.unwrap(), 15);
+    assert_eq!(store.queues().count(&project(), QueueKind::Queue).await.unwrap(), 15);
 }
 
 pub async fn a_name_filter_is_literal(store: Store) {
@@ -184,7 +184,7 @@ pub async fn projects_do_not_see_each_other(store: Store) {
     let my_ids = store.post(&mine, &["mine"]).await;
     assert_eq!(store.queues().metadata(&theirs).await.unwrap(), None);
     assert!(store.all(&theirs).await.is_empty());
-    assert_eq!(store.queues().count(&theirs.project).await.unwrap(), 0);
+    assert_eq!(store.queues().count(&theirs.project, QueueKind::Queue).await.unwrap(), 0);
 
     store.queues().create(&theirs, &metadata(r#"{"who":"them"}"#)).await.unwrap();
     store.post(&theirs, &["theirs"]).await;

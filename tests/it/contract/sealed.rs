@@ -36,8 +36,8 @@ pub async fn a_sealed_body_comes_back_sealed_from_everywhere(store: Store) {
         let shown = store.claims().get(&queue, claim.id, store.now).await.unwrap();
         assert_sealed(&shown.messages, &body, "shown by the claim");
         store.claims().release(&queue, claim.id, store.now).await.unwrap();
-        let popped = store.messages().pop(&queue, 1, store.now).await.unwrap();
-        assert_sealed(&popped, &body, "popped");
+        let popped = store.messages().pop_these(&queue, &[id], store.now).await;
+        assert_eq!(popped, Ok(vec![id]));
     }
 }
 
@@ -63,4 +63,21 @@ pub async fn sealed_and_open_bodies_share_a_queue(store: Store) {
         assert_eq!(secret_one.body, secret());
         assert_eq!(bodies(&[a, b]), ["a", "b"]);
     }
+}
+
+pub async fn a_pop_ends_at_a_sealed_body_and_leaves_it(store: Store) {
+    let queue = store.make("q").await;
+    let mixed = vec![plain("a"), plain("b"), sealed(secret()), plain("c")];
+    let ids = store.post_all(&queue, mixed).await;
+    for expected in [&["a", "b"][..], &[], &[]] {
+        let popped = store.messages().pop(&queue, 10, store.now).await.unwrap();
+        assert_eq!(bodies(&popped), expected);
+        assert_eq!(store.counts(&queue).await, (0, 2), "what stays is free at once");
+    }
+    let held = store.claim(&queue, 1).await;
+    assert_sealed(&held.messages, &secret(), "claimed");
+    assert_eq!(store.messages().pop_these(&queue, &ids, store.now).await, Ok(vec![ids[3]]));
+    store.claims().release(&queue, held.id, store.now).await.unwrap();
+    assert_eq!(store.messages().pop_these(&queue, &ids, store.now).await, Ok(vec![ids[2]]));
+    assert_eq!(store.counts(&queue).await, (0, 0));
 }

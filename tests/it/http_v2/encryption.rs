@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, bodies, id_of};
 
+const PATCH: &str = "application/openstack-messaging-v2.0-json-patch";
 const OLD: &str = "2026-10:an-old-secret-of-at-least-32-characters";
 const NEW: &str = "2026-11:a-newer-secret-of-at-least-32-characters";
 
@@ -141,14 +142,37 @@ fn a_missing_key_is_a_clear_error_and_hides_nothing_else() {
 #[test]
 fn a_pop_loses_nothing_that_it_cannot_read() {
     let app = sealing();
-    app.post_bodies("q", &[json!("a")]);
+    let closed = app.post_bodies("q", &[json!("a"), json!("a2"), json!("a3")]);
     let other = app.beside(keys(&[NEW]));
-    other.post_bodies("q", &[json!("b")]);
+    other.post_bodies("q", &[json!("b"), json!("c"), json!("d")]);
     let popped = other.delete("/v2/queues/q/messages?pop=2").expect(200).json();
-    assert_eq!(bodies(&popped["messages"]), [json!("b")]);
+    assert_eq!(bodies(&popped["messages"]), [json!("b"), json!("c")]);
+    let popped = other.delete("/v2/queues/q/messages?pop=2").expect(200).json();
+    assert_eq!(bodies(&popped["messages"]), [json!("d")]);
     let popped = other.delete("/v2/queues/q/messages?pop=2").expect(200).json();
     assert_eq!(popped["messages"], json!([]));
-    assert_eq!(app.bodies("q"), [json!("a")], "it is there for whoever has its key");
+    assert_eq!(app.get(&closed[0]).expect(200).json()["body"], "a", "whoever has its key reads it");
+    let popped = app.delete("/v2/queues/q/messages?pop=5").expect(200).json();
+    assert_eq!(bodies(&popped["messages"]), ["a", "a2", "a3"], "it kept its place");
+}
+
+#[test]
+fn a_pop_takes_open_and_sealed_bodies_in_their_order() {
+    let app = sealing();
+    app.post_bodies("q", &[json!(1)]);
+    let option = "/metadata/_enable_encrypt_messages";
+    for (number, sealed) in [(2, false), (3, true), (4, false)] {
+        let patch = json!([{"op": "replace", "path": option, "value": sealed}]);
+        let patched = app.patch("/v2/queues/q", patch);
+        patched.header("Content-Type", PATCH).expect(200);
+        app.post_bodies("q", &[json!(number)]);
+    }
+    let pop = |count: u32| {
+        let popped = app.delete(&format!("/v2/queues/q/messages?pop={count}")).expect(200).json();
+        bodies(&popped["messages"])
+    };
+    assert_eq!(pop(3), [1, 2, 3]);
+    assert_eq!(pop(3), [4]);
 }
 
 #[test]

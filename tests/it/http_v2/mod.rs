@@ -21,4 +21,5 @@ mod queues;
 mod samples;
 mod share;
 mod subscriptions;
+mod topics;
 mod waiting;

@@ -30,7 +30,7 @@ pub struct Life<'a> {
 }
 
 /// How many steps there are.
-pub const STEPS: usize = 12;
+pub const STEPS: usize = 13;
 
 const JOBS: &str = "/v2/queues/jobs";
 
@@ -130,6 +130,7 @@ impl<'a> Life<'a> {
             8 => self.lends(),
             9 => self.releases(),
             10 => self.purges(),
+            11 => self.tells(),
             _ => self.ends(),
         }
     }
@@ -243,6 +244,24 @@ impl<'a> Life<'a> {
         self.ask("GET", "/v2/queues/jobs/stats", None);
     }
 
+    /// Uses a topic that is called as its queue.
+    fn tells(&mut self) {
+        const TOPIC: &str = "/v2/topics/jobs";
+        self.ask("GET", "/v2/topics", None);
+        self.ask("PUT", TOPIC, Some(json!({ "colour": "green" })));
+        let told = json!({ "messages": [{ "body": { "it": 7 } }, { "body": { "it": 8 } }] });
+        self.ask("POST", "/v2/topics/jobs/messages", Some(told));
+        let wish = json!({ "subscriber": "http://hooks.example.net/in" });
+        self.ask("POST", "/v2/topics/jobs/subscriptions", Some(wish));
+        self.ask("GET", "/v2/topics/jobs/subscriptions", None);
+        self.ask("GET", "/v2/topics/jobs/messages?echo=true", None);
+        self.ask("GET", "/v2/topics/jobs/stats", None);
+        self.ask("DELETE", "/v2/topics/jobs/messages?pop=1", None);
+        self.ask("GET", "/v2/topics?detailed=true&name=jobs&colour=green", None);
+        self.ask("GET", "/v2/queues/jobs/subscriptions", None);
+        self.ask("GET", "/v2/queues/jobs/messages?echo=true", None);
+    }
+
     fn ends(&mut self) {
         self.ask("DELETE", JOBS, None);
         self.ask("GET", "/v2/queues?detailed=true", None);
@@ -250,6 +269,9 @@ impl<'a> Life<'a> {
         self.ask("PUT", JOBS, Some(json!({})));
         self.ask("GET", JOBS, None);
         self.ask("GET", "/v2/queues/jobs/stats", None);
+        self.ask("GET", "/v2/topics/jobs/stats", None);
+        self.ask("DELETE", "/v2/topics/jobs", None);
+        self.ask("GET", "/v2/topics", None);
     }
 
     fn claim_path(&self) -> String {

@@ -14,6 +14,8 @@ use nusku::storage::Storage;
 use nusku::storage::mongodb::MongodbDriver;
 use serde_json::{Value, json};
 
+use crate::auth::fake::FakeKeystone;
+use crate::auth::point;
 use crate::cli::program::{run, stdout};
 use crate::support::mongod::{Databases, shared};
 use crate::support::{Request, TestApp};
@@ -50,8 +52,9 @@ fn pairs() -> Vec<(String, String)> {
 }
 
 /// The steps after which each tries what it has seen of the other: with messages
-/// that are free, claimed, and half of them deleted, with a signed URL, at the end.
-const INTRUSIONS: [usize; 5] = [1, 4, 6, 8, 11];
+/// that are free, claimed, and half of them deleted, with a signed URL, with a topic, at
+/// the end.
+const INTRUSIONS: [usize; 6] = [1, 4, 6, 8, 11, 12];
 
 /// What the servers here have in common.
 fn settings(settings: &mut Settings) {
@@ -134,6 +137,10 @@ fn intrude(app: &TestApp, victim: &Life, intruder: &Life, name: &str) {
             compare(method, "/v2/queues/jobs/claims/ID", &victim.claim, body);
         }
     }
+    if let Some(id) = victim.messages.first() {
+        compare("GET", "/v2/topics/jobs/messages/ID", id, None);
+        compare("DELETE", "/v2/topics/jobs/messages/ID", id, None);
+    }
     if victim.has_lent() {
         let path = "/v2/queues/jobs/messages?echo=true";
         victim.borrowed(name, "GET", path).expect(404);
@@ -191,6 +198,60 @@ async fn two_projects_on_mongodb() {
         together(&app, (one, other), |name| by_header(name), &expected);
     }
     traffic_does_not_show(&app);
+}
+
+/// A server with two pools, whose stores are in this directory.
+fn with_pools(directory: &Path) -> TestApp {
+    let store = |name: &str| format!("embedded:{}", directory.join(name).display());
+    let app = TestApp::whole(|it| {
+        settings(it);
+        it.pooling.enabled = true;
+        it.storage.uri = store("own");
+    });
+    for pool in ["one", "two"] {
+        let document = json!({ "uri": store(pool), "weight": 1 });
+        let request = app.put(&format!("/v2/pools/{pool}"), document);
+        request.header("X-Roles", "admin").expect(201);
+    }
+    app
+}
+
+#[test]
+fn two_projects_in_pools() {
+    let [alones, pooled] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = alone(&with_pools(alones.path()));
+    let app = with_pools(pooled.path());
+    for (one, other) in &pairs() {
+        together(&app, (one, other), |name| by_header(name), &expected);
+    }
+}
+
+#[test]
+fn two_projects_with_keystone() {
+    let keystone = FakeKeystone::start();
+    let app = TestApp::with(|it| {
+        settings(it);
+        point(it, &keystone);
+    });
+    let pairs = pairs();
+    let names: Vec<_> = pairs.iter().flat_map(|(one, other)| [one, other]).collect();
+    for (number, name) in names.iter().enumerate() {
+        keystone.know_member(&format!("token-{number}"), name);
+    }
+    let expected = alone(&TestApp::with(settings));
+    for (one, other) in &pairs {
+        let identify = |name: &str| {
+            let token = names.iter().position(|known| *known == name).unwrap();
+            // Whatever a client says about itself changes nothing.
+            let claimed = if name == one { other } else { one };
+            let identify: Identify = Box::new(move |request: Request| {
+                let request = request.header("X-Project-ID", claimed).header("X-Roles", "admin");
+                request.header("X-Auth-Token", &format!("token-{token}"))
+            });
+            identify
+        };
+        together(&app, (one, other), identify, &expected);
+    }
 }
 
 /// A token for that project, in `file`.

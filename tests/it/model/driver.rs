@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use async_trait::async_trait;
 use nusku::model::{
     ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, ProjectId,
-    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
+    QueueFilter, QueueKey, QueueKind, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{
     CatalogueController, ClaimController, Collected, ControlDriver, DataDriver, DeliveryController,
@@ -132,9 +132,10 @@ impl QueueController for ModelDriver {
         Ok(self.state().list_queues(project, filter))
     }
 
-    async fn count(&self, project: &ProjectId) -> Result<u64> {
+    async fn count(&self, project: &ProjectId, kind: QueueKind) -> Result<u64> {
         let state = self.state();
-        let own = state.queues.iter().filter(|(key, _)| key.project == *project);
+        let is_one = |key: &QueueKey| key.project == *project && key.name.kind() == kind;
+        let own = state.queues.iter().filter(|(key, _)| is_one(key));
         Ok(own.filter(|(_, queue)| !queue.placed).count() as u64)
     }
 }
@@ -148,7 +149,7 @@ impl MessageController for ModelDriver {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
-        let (ids, is_due) = self.state().at(now).post(queue, client, messages, now)?;
+        let (ids, is_due) = self.state().at(now).post(queue, client, &messages, now)?;
         if let Some(watcher) = self.watcher.get().filter(|_| is_due) {
             watcher.due(queue);
         }
@@ -200,6 +201,15 @@ impl MessageController for ModelDriver {
         now: Timestamp,
     ) -> Result<Vec<StoredMessage>> {
         Ok(self.state().at(now).pop(queue, limit, now))
+    }
+
+    async fn pop_these(
+        &self,
+        queue: &QueueKey,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>> {
+        Ok(self.state().at(now).pop_these(queue, ids, now))
     }
 
     async fn purge(&self, queue: &QueueKey, now: Timestamp) -> Result<()> {

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nusku::model::{
-    ClaimId, ClaimOrder, ClientId, DeadLetter, Flavor, FlavorName, ListQuery, Marker, MessageHead,
-    MessageId, Metadata, NewMessage, Placement, Pool, PoolName, ProjectId, QueueFilter, QueueKey,
-    QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
+    Body, ClaimId, ClaimOrder, ClientId, DeadLetter, Flavor, FlavorName, ListQuery, Marker,
+    MessageHead, MessageId, Metadata, NewMessage, Placement, Pool, PoolName, ProjectId,
+    QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Timestamp,
 };
 use nusku::storage::{Collected, DueMessage, Error, Result, Volume};
 
@@ -166,8 +166,9 @@ impl State {
         self.queues
             .iter()
             .filter(|(key, queue)| key.project == *project && !queue.placed)
-            .filter(|(key, _)| filter.marker.as_deref().is_none_or(|it| key.name.as_str() > it))
-            .filter(|(key, queue)| filter.matches(key.name.as_str(), &queue.metadata))
+            .filter(|(key, _)| key.name.kind() == filter.kind)
+            .filter(|(key, _)| filter.marker.as_deref().is_none_or(|it| key.name.shown() > it))
+            .filter(|(key, queue)| filter.matches(&key.name, &queue.metadata))
             .map(|(key, queue)| QueueRecord {
                 name: key.name.clone(),
                 metadata: Arc::clone(&queue.metadata),
@@ -181,14 +182,14 @@ impl State {
         &mut self,
         queue: &QueueKey,
         client: &ClientId,
-        messages: Vec<NewMessage>,
+        messages: &[NewMessage],
         now: Timestamp,
     ) -> Result<(Vec<MessageId>, bool)> {
         if !self.queues.contains_key(queue) {
             return Err(Error::QueueDoesNotExist(queue.clone()));
         }
         let mut posted = Vec::new();
-        for new in messages.clone() {
+        for new in messages.iter().cloned() {
             let id = MessageId::from_bytes(next_id(now));
             let message = StoredMessage {
                 id,
@@ -211,7 +212,7 @@ impl State {
             self.append(queue, kept);
             posted.push((self.last_markers[queue], id));
         }
-        let is_due = self.make_due(queue, &posted, &messages, now);
+        let is_due = self.make_due(queue, &posted, messages, now);
         Ok((posted.into_iter().map(|(_, id)| id).collect(), is_due))
     }
 
@@ -288,9 +289,18 @@ impl State {
         let free = self.messages(queue).filter(|kept| !kept.is_claimed(now));
         let popped: Vec<_> = free
             .map(|kept| kept.message.clone())
+            .take_while(|message| matches!(message.body, Body::Json(_)))
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .collect();
         self.remove(queue, |kept| popped.iter().any(|message| message.id == kept.message.id));
+        popped
+    }
+
+    fn pop_these(&mut self, queue: &QueueKey, ids: &[MessageId], now: Timestamp) -> Vec<MessageId> {
+        let free = self.messages(queue).filter(|kept| !kept.is_claimed(now));
+        let popped: Vec<_> =
+            free.map(|kept| kept.message.id).filter(|id| ids.contains(id)).collect();
+        self.remove(queue, |kept| popped.contains(&kept.message.id));
         popped
     }
 

@@ -3,7 +3,7 @@
 use mongodb::bson::{Bson, Document, doc};
 use nusku::model::{
     Capability, Flavor, FlavorName, Metadata, Placement, Pool, PoolName, ProjectId, QueueFilter,
-    Timestamp,
+    QueueKind, Timestamp,
 };
 use nusku::storage::mongodb::MongodbDriver;
 use nusku::storage::{ControlDriver, DataDriver, Error};
@@ -204,7 +204,7 @@ async fn what_a_pool_holds_is_no_record_of_a_queue() {
     assert_eq!((bodies(&page), page[0].marker), (vec!["here".to_owned()], first));
 
     assert_eq!(main.queues().metadata(&queue).await, Ok(None));
-    assert_eq!(main.queues().count(&queue.project).await, Ok(1), "its own `q`");
+    assert_eq!(main.queues().count(&queue.project, QueueKind::Queue).await, Ok(1), "its own `q`");
     let filter = QueueFilter { limit: 10, ..QueueFilter::default() };
     let listed = main.queues().list(&queue.project, &filter).await.unwrap();
     assert_eq!(listed.len(), 1);
@@ -213,7 +213,7 @@ async fn what_a_pool_holds_is_no_record_of_a_queue() {
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     let refused = main.abandon(&key("q"), false).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    assert_eq!(main.queues().count(&queue.project).await, Ok(2));
+    assert_eq!(main.queues().count(&queue.project, QueueKind::Queue).await, Ok(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mongodb::bson::{Bson, Document, doc};
-use nusku::model::{MessageId, Metadata, ProjectId, QueueFilter, StoredMessage};
+use nusku::model::{MessageId, Metadata, ProjectId, QueueFilter, QueueKind, StoredMessage};
 use nusku::storage::{DataDriver, Error, MessageController, QueueController};
 
 use super::{Scene, zaqars};
@@ -178,6 +178,6 @@ async fn records_that_name_no_queue_are_stepped_over() {
         let listed = QueueController::list(&*driver, &project, &filter).await.unwrap();
         assert_eq!(listed.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["q"], "{limit}");
     }
-    assert_eq!(driver.count(&project).await.unwrap(), 1);
-    assert_eq!(driver.count(&ProjectId::new("p/a")).await.unwrap(), 1);
+    assert_eq!(driver.count(&project, QueueKind::Queue).await.unwrap(), 1);
+    assert_eq!(driver.count(&ProjectId::new("p/a"), QueueKind::Queue).await.unwrap(), 1);
 }

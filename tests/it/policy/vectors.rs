@@ -57,6 +57,7 @@ fn rules_mean_what_oslo_policy_says() {
         let target = Target {
             project_id: vector["target"]["project_id"].as_str(),
             queue_name: vector["target"]["queue_name"].as_str(),
+            topic_name: None,
         };
         for (name, expected) in answers {
             let asked = |caller| policy.allows_by_name(name, caller, &target).unwrap();

@@ -8,6 +8,7 @@ mod down;
 mod places;
 mod races;
 mod subscriptions;
+mod topics;
 
 use nusku::config::Settings;
 use serde_json::{Value, json};

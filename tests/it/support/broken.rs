@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use nusku::model::{
     ClaimId, ClaimOrder, ClientId, ListQuery, MessageId, Metadata, NewMessage, NewSubscription,
-    ProjectId, QueueFilter, QueueKey, QueueRecord, Stats, StoredClaim, StoredMessage, Subscription,
-    SubscriptionChange, SubscriptionId, Timestamp,
+    ProjectId, QueueFilter, QueueKey, QueueKind, QueueRecord, Stats, StoredClaim, StoredMessage,
+    Subscription, SubscriptionChange, SubscriptionId, Timestamp,
 };
 use nusku::storage::{
     ClaimController, Collected, ControlDriver, DataDriver, Error, MessageController,
@@ -73,7 +73,7 @@ impl QueueController for Broken {
     async fn list(&self, _: &ProjectId, _: &QueueFilter) -> Result<Vec<QueueRecord>> {
         fail()
     }
-    async fn count(&self, _: &ProjectId) -> Result<u64> {
+    async fn count(&self, _: &ProjectId, _: QueueKind) -> Result<u64> {
         fail()
     }
 }
@@ -114,6 +114,14 @@ impl MessageController for Broken {
         fail()
     }
     async fn pop(&self, _: &QueueKey, _: u32, _: Timestamp) -> Result<Vec<StoredMessage>> {
+        fail()
+    }
+    async fn pop_these(
+        &self,
+        _: &QueueKey,
+        _: &[MessageId],
+        _: Timestamp,
+    ) -> Result<Vec<MessageId>> {
         fail()
     }
     async fn purge(&self, _: &QueueKey, _: Timestamp) -> Result<()> {

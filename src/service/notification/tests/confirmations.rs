@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use crate::config::Settings;
-use crate::model::{ProjectId, Subscription};
+use crate::model::{ProjectId, QueueKey, QueueKind, QueueName, Subscription};
+use crate::service::access::Permit;
 use crate::service::notification::channel::{Content, Notification, Outcome};
 use crate::service::tests::fake::{NOW, permit, subscription};
 use crate::service::{Caller, SignedUrl};
@@ -57,6 +58,22 @@ async fn who_subscribes_is_asked_again_and_again() {
     }
     ends.sort();
     assert_eq!(ends, ["2027-06-26T01:01:46", "2027-06-26T01:06:46"]);
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_confirmation_of_a_topic_leads_to_the_topic() {
+    let mut scene = Scene::with(with_a_key);
+    scene.start();
+    let name = QueueName::parse_as(QueueKind::Topic, "q").unwrap();
+    let topic = Permit::of(QueueKey { project: ProjectId::new("acme"), name });
+    let caller = Caller { identity: Arc::default(), token: None };
+    let document = json!({ "subscriber": A });
+    let id = scene.service.create_subscription(&topic, &document, &caller).await.unwrap();
+    let (document, url, _) = parts(&scene.recorder.told(1).await[0]);
+    assert_eq!(url.paths, [format!("/v2/topics/q/subscriptions/{id}/confirm")]);
+    assert_eq!(document["Message"], json!("You have chosen to subscribe to the topic: q"));
+    assert_eq!(document["queue_name"], json!("q"));
     scene.stop().await;
 }
 

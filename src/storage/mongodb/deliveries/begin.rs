@@ -16,32 +16,32 @@ use super::state::{self, DONE};
 use crate::model::{QueueKey, SubscriptionId, Timestamp};
 use crate::storage::mongodb::document::{int, integer};
 use crate::storage::mongodb::error::OpResult;
-use crate::storage::mongodb::layout::{index, scoped, spelled, unscoped};
+use crate::storage::mongodb::layout::{index, scoped};
 use crate::storage::mongodb::store::Store;
+use crate::storage::mongodb::subscriptions::of_queue;
 use crate::storage::mongodb::walk::first_id;
 use crate::storage::mongodb::{counter, transaction};
 
 /// The greatest marker of the queue that was given out to a post which lasts, or to
 /// any before the queue was deleted; 0 if there is none.
 pub async fn newest_marker(store: &Store, queue: &QueueKey) -> OpResult<i64> {
-    let p_q = scoped(queue);
-    let record = store.settled_queues.find_one(doc! { "p_q": &p_q }).await?;
-    let next = match record.as_deref().and_then(counter::value) {
-        Some(next) => next,
-        None => {
-            let retired = store.retired.find_one(doc! { "_id": &p_q }).await?;
-            retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
-        }
+    let records = store.records(queue);
+    let record = records.settled.find_one(records.query(queue)).await?;
+    let next = if let Some(next) = record.as_deref().and_then(counter::value) {
+        next
+    } else {
+        let retired = store.retired.find_one(doc! { "_id": scoped(queue) }).await?;
+        retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
     };
     Ok((next - 1).max(0))
 }
 
 /// Returns when whoever has markers of the queue has committed, or never will.
 pub async fn wait_for_posts(store: &Store, queue: &QueueKey, id: ObjectId) -> OpResult<()> {
-    let queue = doc! { "p_q": scoped(queue) };
+    let records = store.records(queue);
     // It has to change something, or it would not wait.
     let touch = doc! { "$set": { "nusku_subscribed": id } };
-    let touched = async { Ok(store.queues.update_one(queue, touch).await?) };
+    let touched = async { Ok(records.documents.update_one(records.query(queue), touch).await?) };
     transaction::unhindered(store, touched).await.map(drop)
 }
 
@@ -65,11 +65,10 @@ pub async fn assign(store: &Store, queue: &QueueKey, id: ObjectId) -> OpResult<(
 
 /// The marker behind which a queue made anew must begin, for its subscriptions to be
 /// told of what comes: its past may be forgotten, but not where they are.
-pub async fn floor(store: &Store, p_q: &str) -> OpResult<i64> {
-    let Some(queue) = unscoped(p_q) else { return Ok(0) };
+pub async fn floor(store: &Store, queue: &QueueKey) -> OpResult<i64> {
     let furthest = store
         .subscriptions
-        .find_one(doc! { "s": queue.name.as_str(), "p": spelled(&queue.project) })
+        .find_one(of_queue(queue))
         .sort(doc! { DONE: -1 })
         .hint(index("nusku_queue"))
         .await?;

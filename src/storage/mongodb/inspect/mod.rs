@@ -17,7 +17,7 @@ pub use findings::{Finding, Findings};
 
 use super::connect::{Greeting, OpenError, Setback, greet};
 use super::indexes::{self, Index};
-use super::layout::{Layout, queue_database};
+use super::layout::Layout;
 use super::options::Target;
 use super::prepare::{Partitions, Topology, detect};
 use super::store::{DUE, Documents, MESSAGES};
@@ -191,7 +191,6 @@ impl Look<'_> {
     /// What belongs to parts of Zaqar that nusku does not have.
     async fn companions(&self, findings: &mut Findings) -> InspectResult<()> {
         let management = self.settings.queue_database();
-        let topics = format!("{management}_topics");
         for (database, collection, hinders, what) in [
             (management, "pools", false, "pools: nusku uses them with pooling.enabled"),
             (
@@ -201,7 +200,6 @@ impl Look<'_> {
                 "queues that live in pools: nusku does not see what Zaqar put there",
             ),
             (management, "flavors", false, "flavors: nusku uses them with pooling.enabled"),
-            (&*topics, "topics", false, "topics: nusku has none"),
         ] {
             let documents: Documents = self.client.database(database).collection(collection);
             let count = documents.count_documents(doc! {}).await?;
@@ -246,9 +244,4 @@ async fn has_twins(documents: &Documents, index: &Index) -> Result<bool, MongoEr
         .allow_disk_use(true)
         .await?;
     twins.advance().await
-}
-
-/// Where the records of queues are.
-fn records(client: &Client, settings: &MongodbSettings) -> Documents {
-    client.database(&queue_database(settings.queue_database())).collection("queues")
 }

@@ -1,15 +1,16 @@
-//! A look at the records of queues, and at queues that have none.
+//! A look at the records of queues and topics, and at those that have none.
 
 use mongodb::Client;
 use mongodb::bson::{RawBsonRef, RawDocument, doc};
 
-use super::{Findings, InspectResult, Seen, SeenQueues, index_findings, records};
+use super::{Findings, InspectResult, Seen, SeenQueues, index_findings};
 use crate::config::MongodbSettings;
 use crate::storage::mongodb::counter;
-use crate::storage::mongodb::indexes;
-use crate::storage::mongodb::layout::unscoped;
+use crate::storage::mongodb::indexes::{self, Index};
+use crate::storage::mongodb::layout::scoped;
 use crate::storage::mongodb::metadata::metadata_of;
-use crate::storage::mongodb::store::Documents;
+use crate::storage::mongodb::records::Records;
+use crate::storage::mongodb::store::{Documents, Role};
 
 /// Reads all records, after the messages that were `seen`: a counter that is
 /// behind them now was behind them then. Returns how many there are.
@@ -19,31 +20,51 @@ pub async fn look(
     mut seen: SeenQueues,
     findings: &mut Findings,
 ) -> InspectResult<u64> {
-    let records = records(client, settings);
-    let mut cursor = records.find(doc! {}).await?;
-    let mut count = 0;
-    while cursor.advance().await? {
-        if count == 0 {
-            index_findings(&records, &indexes::OF_QUEUES, findings).await?;
-        }
-        count += 1;
-        look_at(cursor.current(), &mut seen, findings);
-    }
+    let [queues, topics] = Role::Main.records(client, settings.queue_database());
+    let count = look_at_all(&queues, &indexes::OF_QUEUES, &mut seen, findings).await?;
+    look_at_all(&topics, &indexes::OF_TOPICS, &mut seen, findings).await?;
     for (p_q, queue) in seen {
         look_at_orphans(client, &p_q, &queue, findings).await?;
     }
     Ok(count)
 }
 
-fn look_at(record: &RawDocument, seen: &mut SeenQueues, findings: &mut Findings) {
-    let Ok(p_q) = record.get_str("p_q") else {
-        let id = record.get("_id").map_or_else(|_| "?".to_owned(), |id| format!("{id:?}"));
-        return findings.hinders("records of queues without a name (field p_q)", &id);
-    };
-    let queue = seen.remove(p_q);
-    if unscoped(p_q).is_none() {
-        findings.hinders("queues with a name that is none", &format_args!("{p_q:?}"));
+async fn look_at_all(
+    records: &Records,
+    indexes: &[Index],
+    seen: &mut SeenQueues,
+    findings: &mut Findings,
+) -> InspectResult<u64> {
+    let mut cursor = records.documents.find(doc! {}).await?;
+    let mut count = 0;
+    while cursor.advance().await? {
+        if count == 0 {
+            index_findings(&records.documents, indexes, findings).await?;
+        }
+        count += 1;
+        look_at(records, cursor.current(), seen, findings);
     }
+    Ok(count)
+}
+
+fn look_at(
+    records: &Records,
+    record: &RawDocument,
+    seen: &mut SeenQueues,
+    findings: &mut Findings,
+) {
+    let Ok(name) = record.get_str(records.field) else {
+        let id = record.get("_id").map_or_else(|_| "?".to_owned(), |id| format!("{id:?}"));
+        let what = format!("records of queues without a name (field {})", records.field);
+        return findings.hinders(&what, &id);
+    };
+    let key = records.key(name);
+    if key.is_none() {
+        findings.hinders("queues with a name that is none", &format_args!("{name:?}"));
+    }
+    // What is no name of ours may still be that of messages.
+    let p_q = key.as_ref().map_or_else(|| name.to_owned(), scoped);
+    let (queue, p_q) = (seen.remove(&p_q), p_q.as_str());
     match counter::value(record) {
         None => findings.hinders("queues without a counter (field c.v): posts to them fail", &p_q),
         Some(next) if queue.is_some_and(|queue| queue.greatest >= next) => {

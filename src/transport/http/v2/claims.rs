@@ -8,24 +8,24 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use crate::model::QueueKey;
+use crate::model::{QueueKey, QueueKind};
 use crate::service::access::actions::{CreateClaim, GetClaim, ReleaseClaim, RenewClaim};
 use crate::service::{ClaimTerms, Field, Service};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::query::Query;
 use crate::transport::http::stalled::unless_hung_up;
-use crate::transport::http::{body, resource, wire};
+use crate::transport::http::{body, resource_of, wire};
 
 /// Mounts the claims on a queue.
 pub fn routes(config: &mut ServiceConfig) {
-    let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/claims", "POST")
+    let all = resource_of::<Known<QueueKey>>(QueueKind::Queue, "/{queue}/claims", "POST")
         .route(web::post().to(create));
-    let one =
-        resource::<Known<QueueKey>>("/v2/queues/{queue}/claims/{claim}", "DELETE, GET, PATCH")
-            .route(web::delete().to(release))
-            .route(web::patch().to(renew))
-            .route(web::get().to(get));
+    let (path, methods) = ("/{queue}/claims/{claim}", "DELETE, GET, PATCH");
+    let one = resource_of::<Known<QueueKey>>(QueueKind::Queue, path, methods)
+        .route(web::delete().to(release))
+        .route(web::patch().to(renew))
+        .route(web::get().to(get));
     config.service(all).service(one);
 }
 

@@ -1,4 +1,4 @@
-//! `/v2/queues/{queue}/messages`: post, list, get, delete, pop.
+//! `/v2/queues/{queue}/messages`, and the same of topics: post, list, get, delete, pop.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -6,7 +6,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{events, posted};
-use crate::model::{MessageId, QueueKey, QueueName};
+use crate::model::{MessageId, QueueKey, QueueKind, QueueName};
 use crate::service::access::Permit;
 use crate::service::access::actions::{
     DeleteMessage, DeleteMessages, GetMessage, ListMessages, PostMessages,
@@ -16,16 +16,16 @@ use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{EventStream, Granted, Known, segment};
 use crate::transport::http::query::{Link, Query};
 use crate::transport::http::stalled::unless_hung_up;
-use crate::transport::http::{body, resource, wire};
+use crate::transport::http::{body, resource_of, wire};
 
-/// Mounts the messages of a queue and each single one.
-pub fn routes(config: &mut ServiceConfig) {
-    let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/messages", "DELETE, GET, POST")
+/// Mounts the messages of queues or topics and each single one.
+pub fn routes(config: &mut ServiceConfig, kind: QueueKind) {
+    let all = resource_of::<Known<QueueKey>>(kind, "/{queue}/messages", "DELETE, GET, POST")
         .app_data(EventStream)
         .route(web::post().to(post))
         .route(web::get().to(list))
         .route(web::delete().to(delete_many));
-    let one = resource::<Known<QueueKey>>("/v2/queues/{queue}/messages/{message}", "DELETE, GET")
+    let one = resource_of::<Known<QueueKey>>(kind, "/{queue}/messages/{message}", "DELETE, GET")
         .route(web::delete().to(delete))
         .route(web::get().to(get));
     config.service(all).service(one);
@@ -112,7 +112,7 @@ async fn list(
         let supplied = query.text("marker").is_some();
         let delayed =
             (include_delayed.is_some() || page.include_delayed).then_some(page.include_delayed);
-        Link::to(format!("/v2/queues/{}/messages", queue.name))
+        Link::to(wire::address(&queue.name, "/messages"))
             .with_some("marker", supplied.then_some(&marker))
             .with_some("limit", limit)
             .with_some("echo", echo)

@@ -18,6 +18,8 @@ pub(super) mod websocket;
 
 use actix_web::web::ServiceConfig;
 
+use crate::model::QueueKind;
+
 /// What is served to administrators.
 #[derive(Clone, Copy, Debug)]
 pub struct Administration {
@@ -29,17 +31,28 @@ pub struct Administration {
 
 /// Mounts all resources, the busiest first.
 pub fn routes(config: &mut ServiceConfig, administration: Administration) {
-    messages::routes(config);
+    messages::routes(config, QueueKind::Queue);
     claims::routes(config);
-    queues::routes(config);
-    stats::routes(config);
-    purge::routes(config);
+    queues::routes(config, QueueKind::Queue);
+    stats::routes(config, QueueKind::Queue);
+    purge::routes(config, QueueKind::Queue);
     share::routes(config);
-    subscriptions::routes(config);
+    subscriptions::routes(config, QueueKind::Queue);
+    for_topics(config);
     health::routes(config, administration);
     if administration.pools {
         pools::routes(config);
         flavors::routes(config);
     }
     home::routes(config, administration);
+}
+
+/// What topics have of all this: they are not claimed from, nor lent.
+fn for_topics(config: &mut ServiceConfig) {
+    let kind = QueueKind::Topic;
+    messages::routes(config, kind);
+    queues::routes(config, kind);
+    stats::routes(config, kind);
+    purge::routes(config, kind);
+    subscriptions::routes(config, kind);
 }

@@ -1,19 +1,19 @@
-//! `/v2/queues/{queue}/purge`: empty a queue without removing it.
+//! `/v2/queues/{queue}/purge`, and the same of topics: empty a queue without removing it.
 
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use crate::model::QueueKey;
+use crate::model::{QueueKey, QueueKind};
 use crate::service::access::actions::PurgeQueue;
 use crate::service::{PurgeTargets, Service};
-use crate::transport::http::error::{ApiError, During};
+use crate::transport::http::error::{ApiError, During, failure};
 use crate::transport::http::extract::{Granted, Known};
-use crate::transport::http::{body, resource};
+use crate::transport::http::{body, resource_of};
 
-/// Mounts the purge of a queue.
-pub fn routes(config: &mut ServiceConfig) {
-    let purge = resource::<Known<QueueKey>>("/v2/queues/{queue}/purge", "POST");
+/// Mounts the purge of queues or topics.
+pub fn routes(config: &mut ServiceConfig, kind: QueueKind) {
+    let purge = resource_of::<Known<QueueKey>>(kind, "/{queue}/purge", "POST");
     config.service(purge.route(web::post().to(post)));
 }
 
@@ -27,7 +27,8 @@ async fn post(
     let body = body::read_small(&request, payload).await?.filter(|body| !body.is_empty());
     let everything = PurgeTargets { messages: true, subscriptions: true };
     let targets = body.as_ref().map_or(Ok(everything), targets)?;
-    service.purge_queue(&queue, targets).await.during("Queue could not be purged.")?;
+    let purged = service.purge_queue(&queue, targets).await;
+    purged.during(failure!(queue.name.kind(), " could not be purged."))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

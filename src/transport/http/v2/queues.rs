@@ -1,4 +1,4 @@
-//! `/v2/queues`: list, create, look at, change, delete.
+//! `/v2/queues` and `/v2/topics`: list, create, look at, change, delete.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -7,28 +7,30 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::json_patch;
-use crate::model::{Metadata, MetadataFilter, ProjectId, QueueKey};
+use crate::model::{Metadata, MetadataFilter, Namespace, QueueKey, QueueKind};
 use crate::service::access::actions::{
     CreateQueue, DeleteQueue, GetQueue, ListQueues, UpdateQueue,
 };
 use crate::service::{QueueListing, QueuePage, Service};
-use crate::transport::http::error::{ApiError, During};
+use crate::transport::http::error::{ApiError, During, failure};
 use crate::transport::http::extract::{Granted, Known};
 use crate::transport::http::query::{self, Link, Query};
-use crate::transport::http::{body, resource, wire};
+use crate::transport::http::{body, resource_of, wire};
 
-/// The parameters of a listing; any other is a condition on metadata.
-const LISTING: [&str; 5] = ["marker", "limit", "detailed", "name", "with_count"];
+/// The parameters of a listing; any other is a condition on metadata. Topics are
+/// never counted, so the last is a condition there.
+const LISTING: [&str; 5] = ["marker", "limit", "detailed", "name", WITH_COUNT];
+const WITH_COUNT: &str = "with_count";
 
-/// Mounts the list of queues and each single one. An empty name is a bad name,
-/// not an unknown route.
-pub fn routes(config: &mut ServiceConfig) {
-    let one = resource::<Known<QueueKey>>("/v2/queues/{queue:[^/]*}", "DELETE, GET, PATCH, PUT")
+/// Mounts the list of queues or topics and each single one. An empty name is a
+/// bad name, not an unknown route.
+pub fn routes(config: &mut ServiceConfig, kind: QueueKind) {
+    let one = resource_of::<Known<QueueKey>>(kind, "/{queue:[^/]*}", "DELETE, GET, PATCH, PUT")
         .route(web::get().to(get))
         .route(web::put().to(create))
         .route(web::patch().to(update))
         .route(web::delete().to(delete));
-    let all = resource::<Known<ProjectId>>("/v2/queues", "GET").route(web::get().to(list));
+    let all = resource_of::<Known<Namespace>>(kind, "", "GET").route(web::get().to(list));
     config.service(one).service(all);
 }
 
@@ -48,12 +50,12 @@ async fn create(
         None => Metadata::default(),
     };
     let created = service.create_queue(&queue, metadata).await;
-    let mut answer = if created.during("Queue could not be created.")? {
+    let mut answer = if created.during(failure!(queue.name.kind(), " could not be created."))? {
         wire::json(StatusCode::CREATED, Vec::new())
     } else {
         HttpResponse::NoContent().finish()
     };
-    let location = format!("/v2/queues/{}", queue.name);
+    let location = wire::address(&queue.name, "");
     if let Ok(location) = header::HeaderValue::try_from(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
@@ -66,7 +68,8 @@ async fn get(
     Granted { permit: queue, .. }: Granted<GetQueue>,
 ) -> Result<HttpResponse, ApiError> {
     let metadata = service.queue_metadata(&queue).await;
-    let metadata = metadata.during("Queue metadata could not be retrieved.")?;
+    let metadata =
+        metadata.during(failure!(queue.name.kind(), " metadata could not be retrieved."))?;
     Ok(wire::json(StatusCode::OK, Value::Object(metadata).to_string().into_bytes()))
 }
 
@@ -83,7 +86,7 @@ async fn update(
     })?;
     let changes = json_patch::parse(&request, body.as_ref())?;
     let metadata = service.update_queue(&queue, changes).await;
-    let metadata = metadata.during("Queue could not be updated.")?;
+    let metadata = metadata.during(failure!(queue.name.kind(), " could not be updated."))?;
     Ok(wire::json(StatusCode::OK, Value::Object(metadata).to_string().into_bytes()))
 }
 
@@ -92,20 +95,24 @@ async fn delete(
     service: Data<Service>,
     Granted { permit: queue, .. }: Granted<DeleteQueue>,
 ) -> Result<HttpResponse, ApiError> {
-    service.delete_queue(&queue).await.during("Queue could not be deleted.")?;
+    let deleted = service.delete_queue(&queue).await;
+    deleted.during(failure!(queue.name.kind(), " could not be deleted."))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// A page of the project's queues.
+/// A page of the project's queues, or of its topics.
 async fn list(
     service: Data<Service>,
-    Granted { permit: project, .. }: Granted<ListQueues>,
+    Granted { permit: namespace, .. }: Granted<ListQueues>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(request.query_string());
     let (limit, detailed) = (query.integer("limit")?, query.boolean("detailed")?);
-    let with_count = query.boolean("with_count")?;
-    let conditions = query.others(&LISTING)?;
+    let (with_count, named) = match namespace.kind {
+        QueueKind::Queue => (query.boolean(WITH_COUNT)?, &LISTING[..]),
+        QueueKind::Topic => (None, &LISTING[..4]),
+    };
+    let conditions = query.others(named)?;
     let listing = QueueListing {
         marker: query.text("marker").map(str::to_owned),
         limit,
@@ -115,21 +122,21 @@ async fn list(
         with_count: with_count.unwrap_or(false),
         metadata: conditions.iter().map(|(key, text)| condition(key, text)).collect(),
     };
-    let page = service.list_queues(&project, listing).await;
-    let page = page.during("Queues could not be listed.")?;
+    let page = service.list_queues(&namespace, listing).await;
+    let page = page.during(failure!(namespace.kind, "s could not be listed."))?;
     let next = page.queues.last().map(|(last, _)| {
         let supplied = query.text("marker").is_some();
-        let link = Link::to("/v2/queues".to_owned())
+        let link = Link::to(format!("/v2/{}", namespace.kind.plural()))
             .with_some("marker", supplied.then_some(last))
             .with_some("limit", limit)
             .with_some("detailed", detailed)
             .with_some("name", query.text("name"))
-            .with_some("with_count", with_count);
+            .with_some(WITH_COUNT, with_count);
         // Zaqar forgets the conditions here, and the next page is another list.
         let link = conditions.iter().fold(link, |link, (key, text)| link.with(key, text));
         link.with_some("marker", (!supplied).then_some(last)).href()
     });
-    Ok(wire::json(StatusCode::OK, page_of_queues(&page, next.as_deref())))
+    Ok(wire::json(StatusCode::OK, page_of_queues(namespace.kind, &page, next.as_deref())))
 }
 
 /// A condition on metadata: what reads as an integer is one.
@@ -138,12 +145,14 @@ fn condition(key: &str, text: &str) -> MetadataFilter {
     MetadataFilter { key: key.to_owned(), value }
 }
 
-fn page_of_queues(page: &QueuePage, next: Option<&str>) -> Vec<u8> {
+fn page_of_queues(kind: QueueKind, page: &QueuePage, next: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256 + page.queues.len() * 256);
-    out.extend_from_slice(b"{\"queues\":");
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(kind.plural().as_bytes());
+    out.extend_from_slice(b"\":");
     wire::array(&mut out, &page.queues, |out, (name, metadata)| {
         out.extend_from_slice(b"{\"name\":\"");
-        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(name.shown().as_bytes());
         out.extend_from_slice(b"\",\"href\":\"");
         wire::queue_path(out, name);
         out.push(b'"');

@@ -6,17 +6,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::model::QueueKey;
+use crate::model::{QueueKey, QueueKind};
 use crate::service::access::actions::ShareQueue;
 use crate::service::python::{self, is_falsy};
 use crate::service::{Service, ShareRequest};
 use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known};
-use crate::transport::http::{body, resource, wire};
+use crate::transport::http::{body, resource_of, wire};
 
 /// Mounts the sharing of a queue.
 pub fn routes(config: &mut ServiceConfig) {
-    let share = resource::<Known<QueueKey>>("/v2/queues/{queue}/share", "POST");
+    let share = resource_of::<Known<QueueKey>>(QueueKind::Queue, "/{queue}/share", "POST");
     config.service(share.route(web::post().to(post)));
 }
 

@@ -1,4 +1,4 @@
-//! `/v2/queues/{queue}/subscriptions`: subscribe, list, look at, change, confirm,
+//! `/v2/queues/{queue}/subscriptions`, and the same of topics: subscribe, list, look at, change, confirm,
 //! unsubscribe.
 
 use actix_web::http::StatusCode;
@@ -7,7 +7,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::{Map, Value};
 
-use crate::model::{QueueKey, QueueName};
+use crate::model::{QueueKey, QueueKind, QueueName};
 use crate::service::access::actions::{
     ConfirmSubscription, CreateSubscription, DeleteSubscription, GetSubscription,
     ListSubscriptions, UpdateSubscription,
@@ -17,22 +17,24 @@ use crate::transport::http::error::{ApiError, During};
 use crate::transport::http::extract::{Granted, Known, segment};
 use crate::transport::http::identity::{identity, token};
 use crate::transport::http::query::{Link, Query};
-use crate::transport::http::{body, resource, wire};
+use crate::transport::http::{body, resource_of, wire};
 
-/// Mounts the subscriptions to a queue.
-pub fn routes(config: &mut ServiceConfig) {
-    let all = resource::<Known<QueueKey>>("/v2/queues/{queue}/subscriptions", "GET, POST")
+/// Mounts the subscriptions to queues or topics.
+pub fn routes(config: &mut ServiceConfig, kind: QueueKind) {
+    let all = resource_of::<Known<QueueKey>>(kind, "/{queue}/subscriptions", "GET, POST")
         .route(web::get().to(list))
         .route(web::post().to(create));
-    let one = resource::<Known<QueueKey>>(
-        "/v2/queues/{queue}/subscriptions/{subscription}",
+    let one = resource_of::<Known<QueueKey>>(
+        kind,
+        "/{queue}/subscriptions/{subscription}",
         "DELETE, GET, PATCH",
     )
     .route(web::get().to(get))
     .route(web::patch().to(update))
     .route(web::delete().to(delete));
-    let confirmation = resource::<Known<QueueKey>>(
-        "/v2/queues/{queue}/subscriptions/{subscription}/confirm",
+    let confirmation = resource_of::<Known<QueueKey>>(
+        kind,
+        "/{queue}/subscriptions/{subscription}/confirm",
         "PUT",
     )
     .route(web::put().to(confirm));
@@ -157,7 +159,7 @@ async fn document(request: &HttpRequest, payload: Payload) -> Result<Value, ApiE
 }
 
 fn collection(queue: &QueueName) -> String {
-    format!("/v2/queues/{queue}/subscriptions")
+    wire::address(queue, "/subscriptions")
 }
 
 /// 204 with the address of what was changed.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::reply::{Reply, invalid};
 use super::{Call, OrReply, Outcome};
-use crate::model::{MessageHead, Metadata};
+use crate::model::{MessageHead, Metadata, Namespace, QueueKind};
 use crate::service::access::Permit;
 use crate::service::access::actions::{
     CreateQueue, DeleteQueue, GetQueue, GetQueueStats, ListQueues, PurgeQueue,
@@ -25,7 +25,8 @@ pub(super) async fn create(call: &Call<'_>) -> Outcome {
 }
 
 pub(super) async fn list(call: &Call<'_>) -> Outcome {
-    let project: Permit<ListQueues> = call.permit(call.project.clone())?;
+    let namespace = Namespace { project: call.project.clone(), kind: QueueKind::Queue };
+    let queues: Permit<ListQueues> = call.permit(namespace)?;
     let listing = QueueListing {
         marker: call.text("marker").map(str::to_owned),
         limit: call.integer("limit")?,
@@ -33,7 +34,7 @@ pub(super) async fn list(call: &Call<'_>) -> Outcome {
         as_stored: true,
         ..QueueListing::default()
     };
-    let page = call.service().list_queues(&project, listing).await;
+    let page = call.service().list_queues(&queues, listing).await;
     let page = page.reply("Queues could not be listed.")?;
     let queues = page.queues.into_iter().map(|(name, metadata)| {
         let mut entry = Map::from_iter([("name".to_owned(), json!(name.as_str()))]);
