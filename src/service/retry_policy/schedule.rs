@@ -178,8 +178,9 @@ mod tests {
 
     #[test]
     fn the_backoff_is_that_of_the_reference() {
+        type Row<'a> = (i64, i64, Vec<u32>, &'a [u32], &'a [u32]);
         let every_five = |until| (5..until).step_by(5).collect::<Vec<u32>>();
-        let table: [(i64, i64, Vec<u32>, &[u32], &[u32]); 5] = [
+        let table: [Row; 5] = [
             (5, 30, every_five(30), &[5, 7, 12, 20, 30], &[5, 7, 12, 19, 30]),
             (5, 15, every_five(15), &[5, 15], &[5, 15]),
             (5, 20, every_five(20), &[5, 10, 20], &[5, 10, 20]),
