@@ -235,9 +235,11 @@ impl Service {
         let count =
             if listing.with_count { Some(queues.count(project, *kind).await?) } else { None };
         let page = records.into_iter().map(|QueueRecord { name, metadata }| {
-            let entries = || match listing.as_stored {
-                true => metadata.entries().clone(),
-                false => metadata::shown(*kind, Some(&metadata), &self.limits),
+            let entries = || {
+                if listing.as_stored {
+                    return metadata.entries().clone();
+                }
+                metadata::shown(*kind, Some(&metadata), &self.limits)
             };
             (name, listing.detailed.then(entries))
         });

@@ -35,7 +35,7 @@ pub fn upgrade(
 ) -> Result<HttpResponse, ApiError> {
     let key = match check(request) {
         Ok(key) => key,
-        Err(refusal) => return Ok(refusal),
+        Err(refusal) => return Ok(*refusal),
     };
     if let Some(origin) = request.headers().get(header::ORIGIN)
         && !hub.settings.allows(origin.to_str().unwrap_or_default())
@@ -56,24 +56,23 @@ pub fn upgrade(
 }
 
 /// The key of a good request.
-fn check(request: &HttpRequest) -> Result<Vec<u8>, HttpResponse> {
+fn check(request: &HttpRequest) -> Result<Vec<u8>, Box<HttpResponse>> {
     let headers = request.headers();
     if request.method() != Method::GET || !is_asked_for(request) {
-        return Err(HttpResponse::UpgradeRequired()
-            .insert_header((header::UPGRADE, "websocket"))
-            .finish());
+        let refusal =
+            HttpResponse::UpgradeRequired().insert_header((header::UPGRADE, "websocket")).finish();
+        return Err(refusal.into());
     }
     let version = headers.get(header::SEC_WEBSOCKET_VERSION).map(header::HeaderValue::as_bytes);
     if !version.is_some_and(|version| VERSIONS.contains(&version)) {
-        return Err(HttpResponse::BadRequest()
-            .insert_header((header::SEC_WEBSOCKET_VERSION, "13,8"))
-            .finish());
+        let known = (header::SEC_WEBSOCKET_VERSION, "13,8");
+        return Err(HttpResponse::BadRequest().insert_header(known).finish().into());
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(header::HeaderValue::as_bytes);
     let key = key.filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16));
     match key.filter(|_| names(headers, &header::CONNECTION, "upgrade")) {
         Some(key) => Ok(key.to_vec()),
-        None => Err(ApiError::bare(StatusCode::BAD_REQUEST).error_response()),
+        None => Err(ApiError::bare(StatusCode::BAD_REQUEST).error_response().into()),
     }
 }
 

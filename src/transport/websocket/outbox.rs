@@ -75,18 +75,37 @@ pub(super) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Outgoing>,
+    waiting: VecDeque<Waiting>,
     cost: usize,
-    /// What is said last, once it is to be said.
-    farewell: Option<Option<CloseReason>>,
-    /// Nothing more is taken.
-    is_closed: bool,
+    stage: Stage,
     /// Somebody waited too long for room.
     is_too_slow: bool,
-    /// Nothing more is written: what is there may be dropped.
-    is_finished: bool,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Message(Outgoing),
+    /// What is said last.
+    Farewell(Option<CloseReason>),
+}
+
+/// How far the connection is. It never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Open,
+    /// Nothing more is taken.
+    Closed,
+    /// The writer ends when it has written what is there.
+    Finished,
     /// Nobody writes any more.
-    is_gone: bool,
+    Gone,
+}
+
+impl State {
+    fn advance(&mut self, stage: Stage) {
+        self.stage = self.stage.max(stage);
+    }
 }
 
 impl Outbox {
@@ -135,14 +154,14 @@ impl Outbox {
     /// `None` if there is no room now.
     fn offer(&self, message: &Outgoing) -> Option<Result<(), Closed>> {
         let mut state = self.state();
-        if state.is_closed || state.is_gone {
+        if state.stage > Stage::Open {
             return Some(Err(Closed));
         }
         if state.cost > 0 && state.cost + message.cost() > self.limit {
             return None;
         }
         state.cost += message.cost();
-        state.waiting.push_back(message.clone());
+        state.waiting.push_back(Waiting::Message(message.clone()));
         drop(state);
         self.writer.wake();
         Some(Ok(()))
@@ -165,7 +184,7 @@ impl Outbox {
             let over = self.over.notified();
             tokio::pin!(over);
             over.as_mut().enable();
-            if matches!(&*self.state(), state if state.is_gone || state.is_too_slow) {
+            if self.is_too_slow() || self.state().stage == Stage::Gone {
                 return;
             }
             over.await;
@@ -178,7 +197,7 @@ impl Outbox {
             let over = self.over.notified();
             tokio::pin!(over);
             over.as_mut().enable();
-            if self.state().is_gone {
+            if self.state().stage == Stage::Gone {
                 return;
             }
             over.await;
@@ -192,19 +211,16 @@ impl Outbox {
         if state.is_too_slow {
             state.waiting.clear();
         }
-        state.is_closed = true;
-        state.farewell = Some(reason);
+        state.advance(Stage::Closed);
+        state.waiting.push_back(Waiting::Farewell(reason));
         drop(state);
         self.room.notify_waiters();
         self.writer.wake();
     }
 
-    /// Has the writer end, whatever is not written yet.
+    /// Has the writer end, once it has written what is there.
     pub(super) fn finish(&self) {
-        let mut state = self.state();
-        state.is_closed = true;
-        state.is_finished = true;
-        drop(state);
+        self.state().advance(Stage::Finished);
         self.room.notify_waiters();
         self.writer.wake();
     }
@@ -230,18 +246,18 @@ impl Stream for Writer {
         outbox.writer.register(context.waker());
         let mut state = outbox.state();
         let mut frame = BytesMut::new();
-        if let Some(message) = state.waiting.pop_front() {
-            state.cost -= message.cost();
-            drop(state);
-            outbox.room.notify_waiters();
-            Parser::write_message(&mut frame, &message.payload, message.kind, true, false);
-            return Poll::Ready(Some(Ok(frame.freeze())));
+        match state.waiting.pop_front() {
+            Some(Waiting::Message(message)) => {
+                state.cost -= message.cost();
+                drop(state);
+                outbox.room.notify_waiters();
+                Parser::write_message(&mut frame, &message.payload, message.kind, true, false);
+            }
+            Some(Waiting::Farewell(reason)) => Parser::write_close(&mut frame, reason, false),
+            None if state.stage >= Stage::Finished => return Poll::Ready(None),
+            None => return Poll::Pending,
         }
-        if let Some(reason) = state.farewell.take() {
-            Parser::write_close(&mut frame, reason, false);
-            return Poll::Ready(Some(Ok(frame.freeze())));
-        }
-        if state.is_finished { Poll::Ready(None) } else { Poll::Pending }
+        Poll::Ready(Some(Ok(frame.freeze())))
     }
 }
 
@@ -249,7 +265,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let outbox = &self.0;
         let mut state = outbox.state();
-        state.is_gone = true;
+        state.advance(Stage::Gone);
         state.waiting.clear();
         drop(state);
         outbox.room.notify_waiters();

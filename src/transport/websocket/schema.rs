@@ -202,6 +202,7 @@ mod tests {
     use super::{Action, SPECS, VALIDATORS};
     use serde_json::{Value, json};
 
+    #[allow(clippy::needless_pass_by_value, reason = "a body is written where it is used")]
     fn document(body: Value) -> Value {
         json!({"headers": {"Client-ID": "c", "X-Project-ID": "p"}, "body": body})
     }

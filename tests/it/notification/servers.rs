@@ -27,7 +27,9 @@ fn databases(runtime: &tokio::runtime::Runtime) -> Databases {
 /// for a busy machine to renew what it holds.
 fn pass_until_told(servers: &[&TestApp], receiver: &Receiver, count: usize) {
     while receiver.so_far().len() < count {
-        servers.iter().for_each(|server| server.advance(1));
+        for server in servers {
+            server.advance(1);
+        }
         std::thread::sleep(std::time::Duration::from_millis(250));
     }
 }

@@ -100,7 +100,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (settings, auth_clock) = (settings.clone(), clock.clone());
-        let (data, served, ticks) =
+        let (data, shared, ticks) =
             (Arc::clone(&storage.data), Arc::clone(&service), clock.clone());
         let (send, receive) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -108,9 +108,9 @@ impl TestApp {
                 let runtime = tokio::runtime::Handle::current();
                 let authenticator = Authenticator::new(&settings.auth, auth_clock, runtime);
                 let authenticator = authenticator.unwrap().map(Arc::new);
-                let waits = waits::start(data, served.watcher(), ticks);
-                let server = http::serve(served, authenticator, &settings, listener, None, None);
-                let server = server.unwrap();
+                let waits = waits::start(data, shared.watcher(), ticks);
+                let server =
+                    http::serve(shared, authenticator, &settings, listener, None, None).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await.unwrap();
                 waits.stop().await;

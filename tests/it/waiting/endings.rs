@@ -35,12 +35,11 @@ pub async fn what_is_handed_to_nobody_comes_back(scene: Scene) {
             worker.0.abort();
         };
         tokio::join!(post, abort);
-        match worker.0.await {
-            Ok(claim) => assert!(claim.is_some()),
-            Err(_) => {
-                let next = scene.worker_on_its_way("q", 1);
-                assert_eq!(next.gets().await, [round], "at once, not when a claim ends");
-            }
+        if let Ok(claim) = worker.0.await {
+            assert!(claim.is_some());
+        } else {
+            let next = scene.worker_on_its_way("q", 1);
+            assert_eq!(next.gets().await, [round], "at once, not when a claim ends");
         }
     }
 }

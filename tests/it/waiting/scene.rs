@@ -85,8 +85,8 @@ impl Scene {
         let settings = Settings::defaults().unwrap();
         let service = Arc::new(Service::new(storage.clone(), clock.clone(), &settings));
         let data = Arc::clone(&storage.data);
-        let _task = waits::start(data, service.watcher(), clock.clone());
-        Self { service, clock, storage, harness, _task }
+        let task = waits::start(data, service.watcher(), clock.clone());
+        Self { service, clock, storage, harness, _task: task }
     }
 
     fn permit<A: Action<Scope = QueueKey>>(&self, queue: &str) -> Permit<A> {

@@ -97,12 +97,9 @@ impl Client {
     #[track_caller]
     pub fn expect_close(&mut self, code: u16) {
         loop {
-            match self.next() {
-                Frame::Closed(told) => {
-                    assert_eq!(told.map(|(code, _)| code), Some(code));
-                    return;
-                }
-                _ => continue,
+            if let Frame::Closed(told) = self.next() {
+                assert_eq!(told.map(|(code, _)| code), Some(code));
+                return;
             }
         }
     }

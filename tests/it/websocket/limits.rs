@@ -102,7 +102,7 @@ fn who_does_not_read_is_let_go() {
                 assert_eq!(reason, "The client did not read what was sent to it.");
                 break;
             }
-            other => panic!("{other:?}"),
+            Outcome::Refused { reason } => panic!("{reason}"),
         }
         assert!(told < 100, "the kernel buffers no such thing");
     }

@@ -1,5 +1,7 @@
 //! The WebSocket front end, as its clients see it.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write a document where it is used")]
+
 mod actions;
 mod auth;
 mod client;

@@ -94,7 +94,7 @@ fn the_last_subscription_decides_how_pushes_are_written() {
                 assert_eq!(document, serde_json::from_str::<Value>(DOCUMENT).unwrap());
                 true
             }
-            other => panic!("{other:?}"),
+            Frame::Closed(why) => panic!("{why:?}"),
         }
     };
     // Refused ones change nothing.
