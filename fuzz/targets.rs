@@ -3,10 +3,12 @@
 //! Used twice: by the fuzzer, a program per target in `fuzz_targets/`, and by
 //! the tests, which try some thousand mutations of `seeds/` at every run.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use nusku::channels::fuzzing as channels;
 use nusku::clock::Clock;
 use nusku::config::Settings;
 use nusku::config::import::import_texts;
@@ -21,6 +23,7 @@ use nusku::storage::mongodb::fuzzing as mongodb;
 use nusku::token_file::{TokenFile, read_moment, write_moment};
 use nusku::transport::auth::signed_url;
 use nusku::transport::http::fuzzing;
+use nusku::transport::websocket::fuzzing as websocket;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -28,7 +31,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// All targets; the names are those of the programs and of the seeds.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("post", post),
     ("query", query),
     ("patch", patch),
@@ -45,6 +48,9 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("zaqar_conf", zaqar_conf),
     ("pickle", pickle),
     ("sealed", sealed),
+    ("subscriber", subscriber),
+    ("options", options),
+    ("frame", frame),
 ];
 
 /// A post that is accepted is one that a JSON parser reads the same way.
@@ -333,4 +339,60 @@ pub fn pickle(input: &[u8]) {
 pub fn sealed(input: &[u8]) {
     let Some(body) = service::open(input) else { return };
     serde_json::from_slice::<&RawValue>(body.as_bytes()).expect("a body is JSON");
+}
+
+/// Whoever is called has one name or address, and none that only this machine can
+/// reach; whoever is written to has a mailbox on one line.
+pub fn subscriber(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some((host, is_refused)) = channels::webhook(&text) {
+        assert!(!host.is_empty() && !host.contains(['@', '/', ' ', '\r', '\n']), "{text}: {host}");
+        let is_here = ["127.", "10.", "169.254.", "192.168.", "[::1]", "[::ffff:7f"]
+            .iter()
+            .any(|start| host.starts_with(start))
+            && host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        assert!(is_refused || !is_here, "{text}: {host}");
+    }
+    if let Some((mailboxes, _)) = channels::recipients(&text) {
+        assert!((1..=10).contains(&mailboxes.len()), "{text}");
+        for mailbox in mailboxes {
+            assert!(mailbox.contains('@') && !mailbox.contains(char::is_control), "{text}");
+        }
+    }
+}
+
+/// What a subscription has to say about its requests breaks none of them.
+pub fn options(input: &[u8]) {
+    const DOCUMENT: &str = "{\"ttl\": 60}";
+    let Ok(Value::Object(options)) = serde_json::from_slice(input) else { return };
+    if let Some(body) = channels::body(&options, DOCUMENT) {
+        let template = options.get("post_data").and_then(Value::as_str).unwrap_or_default();
+        assert!(template.is_empty() == (body == DOCUMENT) || body.contains(DOCUMENT), "{body}");
+    }
+    if let Some(names) = options.get("post_headers").and_then(channels::headers) {
+        for name in names {
+            let is_framing = ["host", "content-length", "transfer-encoding", "connection"];
+            assert!(!is_framing.contains(&name.as_str()), "{name}");
+        }
+    }
+}
+
+/// Whatever comes on a WebSocket is told in a reply that is JSON, without what is
+/// secret in it; and what can be said in MessagePack means the same in both.
+pub fn frame(input: &[u8]) {
+    for is_binary in [false, true] {
+        let reply = websocket::told(input, is_binary);
+        let text = std::str::from_utf8(&reply).expect("a reply is text");
+        serde_json::from_str::<&RawValue>(text).expect("a reply is JSON");
+        if let Ok(reply) = serde_json::from_str::<Value>(text) {
+            let headers = reply["request"]["headers"].as_object().expect("an object");
+            assert!(headers.keys().all(|name| !name.eq_ignore_ascii_case("x-auth-token")));
+        }
+    }
+    if let Some(text) = websocket::unpacked(input) {
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else { return };
+        let packed = websocket::packed(&text).expect("it was MessagePack");
+        let again = websocket::unpacked(&packed).expect("MessagePack");
+        assert_eq!(serde_json::from_slice::<Value>(&again).ok(), Some(value));
+    }
 }

@@ -142,11 +142,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartEr
         settings,
         websocket_address,
     );
-    let served = Arc::clone(&service);
     let (known, shown) = (authenticator.clone(), certificate.as_ref());
-    let server = http::serve(served, known, settings, listener, shown, Some(&hub));
-    let both =
-        server.and_then(|server| Ok((server, Websockets::start(hub, settings, own_port, shown)?)));
+    let rest = http::serve(Arc::clone(&service), known, settings, listener, shown, Some(&hub));
+    let both = rest.and_then(|rest| Ok((rest, Websockets::start(hub, settings, own_port, shown)?)));
     let (server, websockets) = match both {
         Ok(both) => both,
         Err(reason) => {

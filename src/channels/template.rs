@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    fn filled(post_data: Value) -> Result<String, String> {
+    fn filled(post_data: &Value) -> Result<String, String> {
         let Value::Object(options) = json!({ "post_data": post_data }) else { unreachable!() };
         body(&options, "{\"ttl\": 60}").map(Cow::into_owned)
     }
@@ -57,7 +57,7 @@ mod tests {
             (json!("$zaqar_message$"), "$zaqar_message$"),
             (json!("nothing"), "nothing"),
         ] {
-            assert_eq!(filled(template), Ok(expected.to_owned()));
+            assert_eq!(filled(&template), Ok(expected.to_owned()));
         }
         assert_eq!(body(&Map::new(), "{}").unwrap(), "{}");
     }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_template_that_is_none_and_one_that_grows_beyond_measure() {
-        assert_eq!(filled(json!({"a": 1})), Err("the option post_data is no string".to_owned()));
+        assert_eq!(filled(&json!({"a": 1})), Err("the option post_data is no string".to_owned()));
         let Value::Object(options) = json!({ "post_data": PLACEHOLDER.repeat(3000) }) else {
             unreachable!()
         };

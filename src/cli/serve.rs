@@ -67,11 +67,17 @@ fn greeting(running: &Running, settings: &Settings) -> String {
         AuthStrategy::Noauth => "X-Project-ID: demo",
         AuthStrategy::Keystone | AuthStrategy::Tokens => "X-Auth-Token: TOKEN",
     };
+    let (scheme_of_sockets, own) = (scheme.replace("http", "ws"), running.websocket_address());
+    let sockets = match own {
+        Some(own) => format!("{scheme_of_sockets}://{own}/"),
+        None => format!("{scheme_of_sockets}://{address}/v2/websocket"),
+    };
     format!(
         "nusku {} listens on {scheme}://{address}\n{}\nTry: \
          curl -i {scheme}://{address}/v2/queues/demo/messages \
          -H 'Client-ID: 3381af92-2b9e-11e3-b191-71861300734c' -H '{caller}' \
-         -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n",
+         -H 'Content-Type: application/json' -d '{{\"messages\": [{{\"body\": \"hello\"}}]}}'\n\
+         WebSockets: {sockets}\n",
         env!("CARGO_PKG_VERSION"),
         place(&settings.storage),
     )

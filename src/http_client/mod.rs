@@ -215,7 +215,7 @@ impl Failure {
 }
 
 fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<Forbidden>())
+    causes(error).any(<dyn std::error::Error>::is::<Forbidden>)
 }
 
 /// An error and what caused it, the last cause last.

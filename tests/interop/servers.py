@@ -199,6 +199,7 @@ class Nusku(Server):
             NUSKU_ENCRYPTION__KEYS="interop:no-secret-but-as-long-as-a-secret-must-be",
             NUSKU_ENCRYPTION__ZAQAR_KEY="blue-lantern",
             NUSKU_LOG__REQUESTS="false",
+            NUSKU_WEBSOCKET__ENABLED="false",
         )
         try:
             said = self.until(lambda: self.said(r"listens on (\S+)"), "nusku does not start")

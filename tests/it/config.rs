@@ -152,8 +152,8 @@ fn unknown_names_are_refused_wherever_they_are() {
     for odd in ["NUSKU_", "NUSKU_PORT", "NUSKU_HTTP____PORT", "NUSKU_HTTP__PORT__"] {
         assert!(load_environment(&[(odd, "1")]).is_err(), "{odd} must be refused");
     }
-    let section = refusal(load_file("[websocket]\nport = 9000\n"));
-    assert!(section.contains("no setting websocket"), "{section}");
+    let section = refusal(load_file("[webhooks]\nport = 9000\n"));
+    assert!(section.contains("no setting webhooks"), "{section}");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod auth;
 mod bench;
 mod bootstrap;
+mod channels;
 mod cli;
 mod config;
 mod contract;
@@ -24,6 +25,7 @@ mod import;
 mod isolation;
 mod model;
 mod mongodb_start;
+mod notification;
 mod observers;
 mod on_mongodb;
 mod policy;

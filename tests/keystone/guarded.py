@@ -71,6 +71,7 @@ class GuardedNusku(Guarded, Server):
             [binary, "serve", "--port", "0", "--admin_mode",
              "--storage", f"embedded:{scratch / name}"],
             NUSKU_AUTH__STRATEGY="keystone",
+            NUSKU_WEBSOCKET__ENABLED="false",
             NUSKU_SIGNED_URL__SECRET_KEY=SIGNING_KEY,
             **{**environment, **settings},
         )

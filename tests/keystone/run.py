@@ -23,6 +23,7 @@ import commands
 import lifetimes
 import outage
 import rights
+import trusts
 import walls
 from checks import Checks
 from guarded import Troupe
@@ -34,7 +35,7 @@ from stage import Stage
 ON_A_SERVER = walls.ALL + rights.ON_A_SERVER + lifetimes.ON_A_SERVER
 ALONE = rights.ALONE
 ONLY_NUSKU = outage.ALL
-ONLY_NUSKU_ALONE = lifetimes.ALONE
+ONLY_NUSKU_ALONE = lifetimes.ALONE + trusts.ALONE
 
 
 def title(scenario):

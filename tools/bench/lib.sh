@@ -62,7 +62,7 @@ launch() {
   local name=$1 uri=$2
   shift 2
   port[$name]=$(free_port)
-  env NUSKU_LOG__REQUESTS=false "$@" \
+  env NUSKU_LOG__REQUESTS=false NUSKU_WEBSOCKET__ENABLED=false "$@" \
     "$NUSKU" serve --bind 127.0.0.1 --port "${port[$name]}" --storage "$uri" \
     >>"$OUT/server-$name.log" 2>&1 &
   pid[$name]=$!

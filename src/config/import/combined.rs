@@ -6,21 +6,25 @@ use toml::Value;
 
 use super::convert::{boolean, list};
 use super::ini::Ini;
+use super::mail;
 use super::{Finding, Import, Judgement, Reader, Result};
 
 const DRIVERS: &str = "drivers";
 const MESSAGES: &str = "drivers:message_store:mongodb";
 const MANAGEMENT: &str = "drivers:management_store:mongodb";
 const KEYSTONE: &str = "keystone_authtoken";
+const TRUSTEE: &str = "trustee";
 
 /// Where MongoDB is if nobody says so.
 const LOCAL_MONGODB: &str = "mongodb://localhost:27017";
 
 /// Options of one section that hold for another one which does not have them.
 pub(super) fn prepare(ini: &mut Ini) {
-    let section = ini.entries(KEYSTONE, "auth_section").last().map(|entry| entry.value.clone());
-    if let Some(section) = section.filter(|section| !section.is_empty()) {
-        ini.rename_section(&section, KEYSTONE);
+    for user in [KEYSTONE, TRUSTEE] {
+        let section = ini.entries(user, "auth_section").last().map(|entry| entry.value.clone());
+        if let Some(section) = section.filter(|section| !section.is_empty()) {
+            ini.rename_section(&section, user);
+        }
     }
     for (from, names) in [
         ("default_domain_id", ["user_domain_id", "project_domain_id"]),
@@ -29,6 +33,7 @@ pub(super) fn prepare(ini: &mut Ini) {
         for name in names {
             ini.copy_option((KEYSTONE, from), (KEYSTONE, name));
         }
+        ini.copy_option((TRUSTEE, from), (TRUSTEE, names[0]));
     }
     // With pools, Zaqar's message store may be told nothing.
     if ini.entries(MESSAGES, "uri").is_empty() {
@@ -41,7 +46,17 @@ pub(super) fn prepare(ini: &mut Ini) {
 /// Carries over what several options decide about. `directory` is that of the
 /// configuration, in which Zaqar looks for policies.
 pub(super) fn carry(reader: &Reader, directory: &Path, import: &mut Import) {
-    for step in [front_end, authentication, log, encryption, stores] {
+    let steps = [
+        front_end,
+        authentication,
+        trustee,
+        log,
+        encryption,
+        notification,
+        mail::templates,
+        stores,
+    ];
+    for step in steps {
         if let Err(finding) = step(reader, import) {
             import.findings.push(finding);
         }
@@ -52,10 +67,18 @@ pub(super) fn carry(reader: &Reader, directory: &Path, import: &mut Import) {
 }
 
 fn front_end(reader: &Reader, import: &mut Import) -> Result<()> {
-    let Some(transport) = reader.value(DRIVERS, "transport")? else { return Ok(()) };
-    if transport != "wsgi" {
-        let note = "nusku serves HTTP only; what goes by WebSocket today would find nobody";
-        import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Blocking, note));
+    // A Zaqar serves one of them, nusku both.
+    match reader.value(DRIVERS, "transport")?.unwrap_or_default().as_str() {
+        "" | "wsgi" => {}
+        "websocket" => {
+            import.set("websocket.enabled", true, reader.place(DRIVERS, "transport"));
+            let note = "REST is served beside it, on http.bind and http.port";
+            import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Lost, note));
+        }
+        _ => {
+            let note = "nusku serves HTTP and WebSockets only";
+            import.findings.push(reader.finding(DRIVERS, "transport", Judgement::Blocking, note));
+        }
     }
     Ok(())
 }
@@ -85,6 +108,15 @@ fn authentication(reader: &Reader, import: &mut Import) -> Result<()> {
     Ok(())
 }
 
+fn trustee(reader: &Reader, import: &mut Import) -> Result<()> {
+    let kind = reader.value(TRUSTEE, "auth_type")?.unwrap_or_default();
+    if is_in_use(reader, TRUSTEE) && !["", "password", "v3password"].contains(&kind.as_str()) {
+        let note = "the trustee logs in with a password of v3 only";
+        import.findings.push(reader.finding(TRUSTEE, "auth_type", Judgement::Blocking, note));
+    }
+    Ok(())
+}
+
 fn log(reader: &Reader, import: &mut Import) -> Result<()> {
     for (name, key, value) in [("debug", "log.level", "debug"), ("use_json", "log.format", "json")]
     {
@@ -103,6 +135,23 @@ fn encryption(reader: &Reader, import: &mut Import) -> Result<()> {
     let (section, name) = ("transport", "message_encryption_key");
     if reader.value(section, name)?.is_some_and(|key| key != "AES256") {
         let note = "it opens what Zaqar encrypted; to encrypt anew, set encryption.keys";
+        import.findings.push(reader.finding(section, name, Judgement::Lost, note));
+    }
+    Ok(())
+}
+
+/// Zaqar tells subscribers only where this stage is in the pipeline of messages.
+fn notification(reader: &Reader, import: &mut Import) -> Result<()> {
+    let (section, name) = ("storage", "message_pipeline");
+    let stages = reader.value(section, name)?.unwrap_or_default();
+    let mut stages: Vec<_> = list(&stages).collect();
+    let count = stages.len();
+    stages.retain(|stage| *stage != "zaqar.notification.notifier");
+    if stages.len() == count {
+        import.set("notification.enabled", false, reader.place(section, name));
+    }
+    if !stages.is_empty() {
+        let note = "nusku takes no plug-ins, except that it tells subscribers";
         import.findings.push(reader.finding(section, name, Judgement::Lost, note));
     }
     Ok(())
@@ -190,7 +239,7 @@ pub(super) fn is_in_use(reader: &Reader, section: &str) -> bool {
         reader.value(section, name).ok().flatten().is_some_and(|text| text == value)
     };
     match section {
-        KEYSTONE => is("DEFAULT", "auth_strategy", "keystone"),
+        KEYSTONE | TRUSTEE => is("DEFAULT", "auth_strategy", "keystone"),
         _ => true,
     }
 }

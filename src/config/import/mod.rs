@@ -7,6 +7,7 @@
 mod combined;
 mod convert;
 mod ini;
+mod mail;
 mod options;
 mod report;
 

@@ -55,7 +55,8 @@ impl Notifications {
 
     /// What the service listens with, beside `waiting`.
     pub(super) fn ears(&self, waiting: Arc<dyn Watcher>) -> Arc<dyn Watcher> {
-        Arc::new(Ears { waiting, due: Arc::clone(&self.due) })
+        let due = self.settings.enabled.then(|| Arc::clone(&self.due));
+        Arc::new(Ears { waiting, due })
     }
 
     /// Subscriptions were changed: whoever tells one looks at it again.
@@ -78,7 +79,8 @@ impl Notifications {
 /// Those who wait hear of arrivals, those who deliver of what is due.
 struct Ears {
     waiting: Arc<dyn Watcher>,
-    due: Arc<DueQueues>,
+    /// None if nobody delivers here.
+    due: Option<Arc<DueQueues>>,
 }
 
 #[async_trait]
@@ -92,7 +94,9 @@ impl Watcher for Ears {
     }
 
     fn due(&self, queue: &QueueKey) {
-        self.due.add(queue);
+        if let Some(due) = &self.due {
+            due.add(queue);
+        }
     }
 
     fn watched(&self, after: Option<&QueueKey>, most: usize) -> Vec<QueueKey> {

@@ -178,8 +178,9 @@ mod tests {
 
     #[test]
     fn the_backoff_is_that_of_the_reference() {
+        type Row<'a> = (i64, i64, Vec<u32>, &'a [u32], &'a [u32]);
         let every_five = |until| (5..until).step_by(5).collect::<Vec<u32>>();
-        let table: [(i64, i64, Vec<u32>, &[u32], &[u32]); 5] = [
+        let table: [Row; 5] = [
             (5, 30, every_five(30), &[5, 7, 12, 20, 30], &[5, 7, 12, 19, 30]),
             (5, 15, every_five(15), &[5, 15], &[5, 15]),
             (5, 20, every_five(20), &[5, 10, 20], &[5, 10, 20]),
@@ -227,7 +228,9 @@ mod tests {
         assert_eq!(of(Some(&own), Some(&queue)), only(&own));
         assert_eq!(of(None, Some(&queue)), only(&queue));
         assert_eq!(of(Some(&nothing), Some(&queue)), only(&queue));
-        assert_eq!(of(Some(&own), Some(&overriding)), only(&overriding));
+        let overridden = of(Some(&own), Some(&overriding));
+        assert_eq!(overridden, of(None, Some(&overriding)));
+        assert_eq!(overridden.pause(4), Some(7));
         assert_eq!(of(Some(&overriding), Some(&queue)), only(&queue));
         assert_eq!(of(Some(&overriding), None), only(&nothing));
         let broken = json!({"maximum_delay": "soon"});
@@ -256,7 +259,10 @@ mod tests {
             prop_assert_eq!(validate(&policy), Ok(()));
             let pauses = pauses(&policy);
             prop_assert!(pauses.iter().all(|&it| it <= LONGEST_PAUSE));
-            prop_assert!(pauses.is_sorted(), "{:?}", pauses);
+            // Where the reference multiplies what it has divided, a second can get lost.
+            let lost = u32::from(policy["retry_backoff_function"] == json!("exponential"));
+            let mut pairs = pauses.windows(2);
+            prop_assert!(pairs.all(|pair| pair[0] <= pair[1] + lost), "{:?}", pauses);
         }
 
         #[test]

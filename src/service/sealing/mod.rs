@@ -23,9 +23,6 @@ use crate::model::{
 };
 use crate::storage;
 
-/// The client id of no client.
-pub(super) const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
-
 impl Service {
     /// The body as it shall lie in the store of a queue that wants it sealed.
     ///

@@ -72,7 +72,9 @@ impl Service {
 
     /// Ends the subscription of a connection. One that is gone is no error.
     pub async fn unsubscribe_connection(&self, it: &ConnectionSubscription) -> Result<()> {
-        Ok(self.storage.data.subscriptions().delete(&it.queue, it.id).await?)
+        let deleted = self.storage.data.subscriptions().delete(&it.queue, it.id).await;
+        self.notifications.subscriptions_changed();
+        Ok(deleted?)
     }
 
     /// Subscribes as [`Service::create_subscription`] does, but only somebody who

@@ -123,7 +123,7 @@ fn bad_fields() -> Vec<(&'static str, Value, &'static str)> {
             "invalid minimum_delay and maximum_delay.",
         ),
     ];
-    let odd = ["", "trigger.me", "ftp://a", "trust+http://a", ":a", " http://a", "htt\np://a"];
+    let odd = ["", "trigger.me", "ftp://a", "trust+ftp://a", ":a", " http://a", "htt\np://a"];
     bad.extend(odd.map(|uri| ("subscriber", json!(uri), WRONG_TYPE)));
     bad
 }

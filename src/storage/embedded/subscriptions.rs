@@ -22,7 +22,7 @@ use crate::model::{
 };
 use crate::storage::{Error, Result, Subscribed, SubscriptionController};
 
-/// Reads number, created, subscriber, ttl, options, confirmed and bound_to.
+/// Reads number, created, subscriber, ttl, options, confirmed and `bound_to`.
 pub fn from_row(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Subscription> {
     let created = Timestamp::from_seconds(row.get(1)?);
     let options: Map<String, Value> = serde_json::from_str(row.get_ref(4)?.as_str()?)

@@ -100,10 +100,8 @@ async fn insert(
             continue;
         };
         let Some(found) = read(store, &found) else { break };
-        return Ok(match ObjectId::from_bytes(found.id.bytes()) == id {
-            true => Subscribed::New(found.id),
-            false => Subscribed::Existing(found),
-        });
+        let is_ours = ObjectId::from_bytes(found.id.bytes()) == id;
+        return Ok(if is_ours { Subscribed::New(found.id) } else { Subscribed::Existing(found) });
     }
     Err(unavailable(&"something unknown has the place of a subscription").into())
 }

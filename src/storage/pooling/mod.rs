@@ -97,7 +97,7 @@ impl PoolRouter {
         let slots = Slots::new(Arc::clone(&parts.opener), parts.memory);
         let (routes, leftovers) =
             (QueueCache::new(parts.memory), QueueCache::new(Some(deliveries::MEMORY)));
-        Arc::new(Self { slots, routes, leftovers, parts })
+        Arc::new(Self { parts, slots, routes, leftovers })
     }
 
     /// Whether queues that are in no pool are in the server's own store.

@@ -31,18 +31,20 @@ impl Channel for ConnectionChannel {
     }
 
     async fn deliver(&self, notification: &Notification) -> Outcome {
-        let refused = |reason: &str| Outcome::Refused { reason: reason.to_owned() };
+        // Its subscriptions are about to go, and whatever is due for them with them. A
+        // refusal would make dead letters of that.
+        let not_now = |reason: &str| Outcome::TryAgain { reason: reason.to_owned(), after: None };
         let Some(outbox) = self.0.outbox_of(&notification.subscriber) else {
-            return refused("The connection is closed.");
+            return not_now("The connection is closed.");
         };
         let message = outbox.encoding().message(notification.document.as_bytes());
         let patience = Duration::from_secs(self.0.settings.send_timeout.into());
         match timeout(patience, outbox.send(message)).await {
             Ok(Ok(())) => Outcome::Delivered,
-            Ok(Err(Closed)) => refused("The connection is closed."),
+            Ok(Err(Closed)) => not_now("The connection is closed."),
             Err(_) => {
                 outbox.give_up();
-                refused("The client did not read what was sent to it.")
+                not_now("The client did not read what was sent to it.")
             }
         }
     }

@@ -44,6 +44,8 @@ pub struct State {
     pub authentications: u32,
     /// What the last one came with.
     pub credentials: Value,
+    /// The trusts that it keeps, each with the token that it was made with.
+    pub trusts: Vec<(String, Value)>,
     /// Life of the tokens that it gives out, in seconds.
     pub own_life: u32,
     /// The time it has.
@@ -74,6 +76,7 @@ impl Default for State {
             validations: Vec::new(),
             authentications: 0,
             credentials: Value::Null,
+            trusts: Vec::new(),
             own_life: 3600,
             now: START,
             status: None,
@@ -278,6 +281,7 @@ impl Shared {
         }
         match asked.target.as_str() {
             "POST /v3/auth/tokens?nocatalog" => state.authenticate(&asked.body),
+            "POST /v3/OS-TRUST/trusts" => state.trust(asked.header("x-auth-token"), &asked.body),
             "GET /v3/auth/tokens?nocatalog" | "GET /v3/auth/tokens?nocatalog&allow_expired=1" => {
                 let query = asked.target.split_once('&').map_or("", |(_, rest)| rest);
                 let token = asked.header("x-subject-token");
@@ -304,12 +308,35 @@ impl State {
         if user["password"] != PASSWORD && credential["secret"] != PASSWORD {
             return (401, String::new(), json!({"error": {"code": 401}}));
         }
+        let trust = self.credentials["auth"]["scope"]["OS-TRUST:trust"]["id"].as_str();
+        let project = trust.map(|id| {
+            let number = id.strip_prefix("trust-").and_then(|number| number.parse::<usize>().ok());
+            let kept = number.and_then(|number| self.trusts.get(number));
+            kept.map(|(_, trust)| json!({"id": trust["project_id"]}))
+        });
+        if project == Some(None) {
+            return (404, String::new(), json!({"error": {"code": 404}}));
+        }
         let token = format!("own-{}", self.authentications);
         let end = self.now.plus(self.own_life).seconds();
         let end = DateTime::from_timestamp(end, 0).unwrap().format("%Y-%m-%dT%H:%M:%S.000000Z");
         self.own.insert(token.clone());
-        let document = json!({"token": {"expires_at": end.to_string(), "user": {"id": "nusku"}}});
+        let document = json!({"token": {
+            "expires_at": end.to_string(),
+            "user": {"id": "nusku"},
+            "project": project.flatten(),
+        }});
         (201, format!("X-Subject-Token: {token}\r\n"), document)
+    }
+
+    fn trust(&mut self, token: &str, body: &[u8]) -> (u16, String, Value) {
+        if !self.tokens.contains_key(token) {
+            return (401, String::new(), json!({"error": {"code": 401}}));
+        }
+        let id = format!("trust-{}", self.trusts.len());
+        let asked: Value = serde_json::from_slice(body).unwrap();
+        self.trusts.push((token.to_owned(), asked["trust"].clone()));
+        (201, String::new(), json!({"trust": {"id": id}}))
     }
 
     fn validate(&self, own: &str, token: &str, allow_expired: bool) -> (u16, String, Value) {

@@ -41,7 +41,7 @@ pub fn point(settings: &mut Settings, keystone: &FakeKeystone) {
 }
 
 /// A request with this token and nothing that says who is calling.
-fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
+pub fn with_token(app: &TestApp, method: &str, path: &str, token: &str) -> Request {
     Request::new(app.address(), method, path)
         .header("Client-ID", CLIENT)
         .header("X-Auth-Token", token)

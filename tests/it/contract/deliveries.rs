@@ -300,7 +300,7 @@ pub async fn due_messages_go_with_the_last_subscription(mut store: Store) {
     store.subscriptions().delete(&deleted, ids[1]).await.unwrap();
     store.subscriptions().purge(&purged).await.unwrap();
     store.gc().await;
-    assert_eq!(queues(&store).await, [expired.clone()]);
+    assert_eq!(queues(&store).await, std::slice::from_ref(&expired));
     store.pass(100);
     store.gc().await;
     assert_eq!(queues(&store).await, []);
@@ -344,7 +344,7 @@ pub async fn what_is_due_survives_a_restart(mut store: Store) {
     assert_eq!(noted.await, Ok(true));
     store.reopen().await;
     assert_eq!(due(&store, &queue, before[0].marker).await, before[1..]);
-    assert_eq!(queues(&store).await, [queue.clone()]);
+    assert_eq!(queues(&store).await, std::slice::from_ref(&queue));
     store.pass(HOLD);
     let taken = take_one(&store, &queue, WorkerId::random()).await;
     assert_eq!((taken.subscription.id, taken.progress), (id, progress));
@@ -353,7 +353,7 @@ pub async fn what_is_due_survives_a_restart(mut store: Store) {
 }
 
 /// Hears of what is due, and wants to know of nothing else.
-struct Listener(UnboundedSender<QueueKey>);
+pub struct Listener(pub UnboundedSender<QueueKey>);
 
 #[async_trait]
 impl Watcher for Listener {
@@ -372,7 +372,7 @@ impl Watcher for Listener {
     }
 
     async fn watching(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -388,7 +388,7 @@ pub async fn what_is_due_is_announced_once_it_can_be_seen(store: Store) {
             async move { store.post_many(&queue, 3).await }
         });
         assert_eq!(within(heard.recv()).await, Some(queue.clone()));
-        assert!(due(&store, &queue, 0).await.len() >= 3 * (round - 1) + 1, "round {round}");
+        assert!(due(&store, &queue, 0).await.len() > 3 * (round - 1), "round {round}");
         posting.await.unwrap();
         // It may have been said more than once.
         while heard.try_recv().is_ok() {}

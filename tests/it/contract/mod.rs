@@ -37,6 +37,7 @@ mod volume;
 mod words;
 
 pub use crowd::Crowd;
+pub use deliveries::Listener;
 pub use deliveries::new as new_subscription;
 pub use harness::{Embedded, Harness, Model, Mongodb};
 pub use store::{

@@ -93,8 +93,7 @@ fn killed_after(directory: &Path, lines: u64) -> Vec<(String, String)> {
         .spawn()
         .unwrap();
     let mut said = Vec::new();
-    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    while let Some(line) = output.next() {
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap_or_default();
         if let Some((word @ ("posted" | "noted"), what)) = line.split_once(' ') {
             said.push((word.to_owned(), what.to_owned()));

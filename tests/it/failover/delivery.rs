@@ -17,6 +17,9 @@ use crate::observers::checker::Sight;
 /// Seconds that a worker holds a subscription.
 const HOLD: u32 = 30;
 
+/// Looks that find nobody telling anything, in the end, before holds are given up.
+const MOST_LOOKS: u32 = 100;
+
 /// What the subscribers were told so far.
 #[derive(Default)]
 pub struct Told(Mutex<BTreeMap<SubscriptionId, Vec<Sight>>>);
@@ -26,6 +29,10 @@ impl Told {
         let text = serde_json::from_slice(message.body.as_bytes()).unwrap();
         let sight = Sight { marker: message.marker, text };
         self.0.lock().unwrap().get_mut(&id).unwrap().push(sight);
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().values().map(Vec::len).sum()
     }
 
     /// Whether everybody was told of all of these.
@@ -69,6 +76,7 @@ impl Stage {
         let worker = WorkerId::random();
         let deliveries = self.drivers[number].data.deliveries();
         let order = TakeOrder { worker, behind: None, limit: 1, hold: HOLD };
+        let (mut before, mut looks) = (0, 0);
         loop {
             let is_last = self.is_production_over();
             if is_last && self.told.is_complete(&self.ledger.acknowledged()) {
@@ -76,9 +84,13 @@ impl Stage {
             }
             let take = deliveries.take(&self.queue, order, self.clock.now());
             let taken = self.ask(number, take, |_| false).await.unwrap_or_default();
-            if taken.is_empty() && is_last {
+            let told = self.told.count();
+            looks = if told == before { looks + 1 } else { 0 };
+            before = told;
+            if is_last && looks == MOST_LOOKS {
                 // Somebody may hold what nobody knows to be held.
                 self.clock.advance(HOLD.into());
+                looks = 0;
             }
             for delivery in taken {
                 self.tell(number, worker, delivery).await;
@@ -98,11 +110,11 @@ impl Stage {
             for message in &due {
                 self.told.tell(id, message);
                 last = message.marker;
-                let now = self.clock.now();
-                let note = deliveries.note(&self.queue, id, worker, done(last), None, HOLD, now);
-                if self.ask(number, note, |_| false).await == Some(false) {
-                    return;
-                }
+            }
+            let now = self.clock.now();
+            let note = deliveries.note(&self.queue, id, worker, done(last), None, HOLD, now);
+            if self.ask(number, note, |_| false).await == Some(false) {
+                return;
             }
             if due.is_empty() {
                 let now = self.clock.now();

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use nusku::config::{AuthStrategy, ClientIdRule, LogFormat, MongodbDriverName, Settings};
+use nusku::config::{
+    AuthStrategy, ClientIdRule, LogFormat, MongodbDriverName, Settings, SmtpMode, SubscriberType,
+};
 
 use crate::cli::program::{Server, nusku, request, run};
 use crate::support::mongod::{Databases, shared};
@@ -53,8 +55,14 @@ fn zaqars_defaults_are_ours() {
     assert_eq!(settings.storage.mongodb.driver, MongodbDriverName::Plain);
     let lines: Vec<_> = toml.lines().filter(|line| line.contains(" = ")).collect();
     // Of these the generator knows the defaults of the library only.
-    let expected =
-        ["zaqar_key = \"AES256\"", "driver = \"mongodb\"", "uri = \"mongodb://localhost:27017\""];
+    let expected = [
+        "zaqar_key = \"AES256\"",
+        "driver = \"mongodb\"",
+        "uri = \"mongodb://localhost:27017\"",
+        "enabled = false",
+        "max_notifier_workers = 10",
+    ];
+    assert!(!settings.notification.enabled, "Zaqar tells nobody unless it is told to");
     let others =
         lines.iter().filter(|line| !line.starts_with("allow_") && !line.starts_with("expose_"));
     assert!(others.clone().all(|line| expected.contains(line)), "{toml}");
@@ -85,6 +93,8 @@ fn every_kind_of_option_finds_its_setting() {
     assert_eq!((mongodb.partitions, mongodb.max_attempts), (4, 1000));
     assert!((mongodb.reconnect_sleep - 0.05).abs() < 1e-9);
     assert_eq!(settings.signed_url.secret_key.as_deref(), Some("sesame-of-urls"));
+    assert!(settings.notification.enabled && settings.notification.require_confirmation);
+    assert_eq!(limits.default_subscription_ttl, 600);
     assert_eq!(settings.policy.default_rule, "fallback");
     assert_eq!(settings.auth.strategy, AuthStrategy::Keystone);
     let keystone = &settings.auth.keystone;
@@ -101,9 +111,6 @@ fn every_kind_of_option_finds_its_setting() {
         "[DEFAULT] colour (",
         "[DEFAULT] log_dir (",
         "line 5): logs go to stderr",
-        "[notification] require_confirmation (",
-        "[notification] smtp_mode (",
-        "[storage] message_pipeline (",
         "[cache] enabled (",
         "[drivers:management_store:mongodb] max_attempts (",
         "storage.mongodb.max_attempts must be an integer from 1 to 1000000",
@@ -145,7 +152,7 @@ fn what_an_operator_relies_on_stands_in_the_way() {
         ("[DEFAULT]\nadmin_mode = perhaps", "its value is not a boolean"),
         ("[transport]\nmax_claim_ttl = ${max_claim_tll}", "the name of no option"),
         ("[transport]\nmax_claim_ttl = 7", "transport.max_claim_ttl must be"),
-        ("[drivers]\ntransport = websocket", "nusku serves HTTP only"),
+        ("[drivers]\ntransport = avian", "nusku serves HTTP and WebSockets only"),
         ("[drivers]\nmessage_store = redis", "[drivers] message_store ("),
         ("[drivers]\nmanagement_store = sqlalchemy", "[drivers] management_store ("),
         ("[transport]\nmessage_encryption_algorithms = RSA", "Zaqar's RSA never worked"),
@@ -164,6 +171,10 @@ fn what_an_operator_relies_on_stands_in_the_way() {
              enforce_token_bind = required\n",
             "[keystone_authtoken] enforce_token_bind (",
         ),
+        (
+            "[DEFAULT]\nauth_strategy = keystone\n[trustee]\nauth_type = v3totp\nuser_id = 1\n",
+            "[trustee] auth_type (",
+        ),
         ("[DEFAULT]\nauth_strategy = keystone\n", "setting auth.keystone.auth_url (needed)"),
     ] {
         let hindrance = hindrance(text);
@@ -177,6 +188,47 @@ fn what_keystone_would_be_told_is_left_out_without_keystone() {
     let (settings, toml) = settings(text);
     assert_eq!(settings.auth.strategy, AuthStrategy::Noauth);
     assert!(!toml.contains("sesame"), "{toml}");
+}
+
+#[test]
+fn the_ways_to_reach_subscribers_come_along() {
+    let text = "[DEFAULT]\nauth_strategy = keystone\n[transport]\n\
+        subscriber_types = http,trust+https\n[keystone_authtoken]\nauth_url = http://k\n\
+        username = u\npassword = p\nproject_name = s\nuser_domain_name = d\n\
+        project_domain_name = d\n[notification]\nsmtp_mode = self_local\nsmtp_host = mail\n\
+        smtp_port = 466\nsmtp_user_name = ann\nsmtp_user_password = sesame\n\
+        external_confirmation_url = http://c/\nsubscription_confirmation_email_template = \
+        topic:Hi,body:Dear {0}, see {2},sender:a@b.c\n[trustee]\nauth_type = password\n\
+        username = z\npassword = sesame2\ndefault_domain_id = default\nproject_name = x\n";
+    let (settings, toml) = settings(text);
+    let types = &settings.transport.subscriber_types;
+    assert_eq!(types, &[SubscriberType::Http, SubscriberType::TrustHttps]);
+    let mail = &settings.notification.mail;
+    assert_eq!((mail.smtp_mode, mail.smtp_port), (SmtpMode::SelfLocal, Some(466)));
+    assert_eq!(mail.smtp_user_password.as_deref(), Some("sesame"));
+    assert_eq!(mail.external_confirmation_url.as_deref(), Some("http://c/"));
+    let template = &mail.subscription_confirmation_email_template;
+    assert_eq!((template.topic.as_str(), template.body.as_str()), ("Hi", "Dear {0}, see {2}"));
+    assert_eq!(template.sender, "a@b.c");
+    let trustee = &settings.notification.trustee;
+    assert_eq!(trustee.username.as_deref(), Some("z"));
+    assert_eq!(trustee.user_domain_id.as_deref(), Some("default"), "{toml}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let (shown, report) = import(directory.path(), &[text], &[]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(!shown.contains("sesame") && !report.contains("sesame"), "{shown}{report}");
+}
+
+#[test]
+fn the_websocket_front_end_comes_along() {
+    let (websocket, _) = settings(
+        "[drivers]\ntransport = websocket\n\
+         [drivers:transport:websocket]\nbind = 127.0.0.2\nport = 9001\nnotification_port = 5\n",
+    );
+    let websocket = websocket.websocket;
+    assert!(websocket.enabled);
+    assert_eq!((websocket.bind.as_str(), websocket.port), ("127.0.0.2", 9001));
 }
 
 #[test]

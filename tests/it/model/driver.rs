@@ -149,7 +149,7 @@ impl MessageController for ModelDriver {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<Vec<MessageId>> {
-        let (ids, is_due) = self.state().at(now).post(queue, client, messages, now)?;
+        let (ids, is_due) = self.state().at(now).post(queue, client, &messages, now)?;
         if let Some(watcher) = self.watcher.get().filter(|_| is_due) {
             watcher.due(queue);
         }

@@ -182,14 +182,14 @@ impl State {
         &mut self,
         queue: &QueueKey,
         client: &ClientId,
-        messages: Vec<NewMessage>,
+        messages: &[NewMessage],
         now: Timestamp,
     ) -> Result<(Vec<MessageId>, bool)> {
         if !self.queues.contains_key(queue) {
             return Err(Error::QueueDoesNotExist(queue.clone()));
         }
         let mut posted = Vec::new();
-        for new in messages.clone() {
+        for new in messages.iter().cloned() {
             let id = MessageId::from_bytes(next_id(now));
             let message = StoredMessage {
                 id,
@@ -212,7 +212,7 @@ impl State {
             self.append(queue, kept);
             posted.push((self.last_markers[queue], id));
         }
-        let is_due = self.make_due(queue, &posted, &messages, now);
+        let is_due = self.make_due(queue, &posted, messages, now);
         Ok((posted.into_iter().map(|(_, id)| id).collect(), is_due))
     }
 

@@ -7,19 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nusku::config::Settings;
 use nusku::model::{
-    Capability, ClientId, NewMessage, NewSubscription, Pool, PoolName, QueueKey, Timestamp,
-    WorkerId,
+    Capability, ClientId, Metadata, NewMessage, NewSubscription, Pool, PoolName, QueueKey,
+    Timestamp, WorkerId,
 };
 use nusku::storage::embedded::EmbeddedDriver;
 use nusku::storage::pooling::{Parts, PoolOpener, PoolRouter};
-use nusku::storage::{
-    Arrival, ControlDriver, DataDriver, Error, Progress, Result, TakeOrder, Watcher,
-};
+use nusku::storage::{ControlDriver, DataDriver, Error, Progress, Result, TakeOrder};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::contract::{key, plain, within};
+use crate::contract::{Listener, key, plain, within};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -44,29 +42,6 @@ impl PoolOpener for Opener {
 
     async fn open(&self, uri: &str, _: &Map<String, Value>) -> Result<Arc<dyn DataDriver>> {
         Ok(open(uri)?)
-    }
-}
-
-struct Heard(UnboundedSender<QueueKey>);
-
-#[async_trait]
-impl Watcher for Heard {
-    fn is_watching(&self) -> bool {
-        false
-    }
-
-    fn arrived(&self, _: &QueueKey, _: Arrival) {}
-
-    fn due(&self, queue: &QueueKey) {
-        let _ = self.0.send(queue.clone());
-    }
-
-    fn watched(&self, _: Option<&QueueKey>, _: usize) -> Vec<QueueKey> {
-        Vec::new()
-    }
-
-    async fn watching(&self) {
-        std::future::pending().await
     }
 }
 
@@ -107,7 +82,7 @@ impl Pools {
             probe_timeout: Duration::from_mins(1),
         });
         let (sender, heard) = unbounded_channel();
-        router.announce_to(Arc::new(Heard(sender)));
+        router.announce_to(Arc::new(Listener(sender)));
         Self { folder, own, router, heard }
     }
 
@@ -121,6 +96,10 @@ impl Pools {
     async fn queue(&self, queue: &QueueKey, pool: &str) {
         self.own.catalogue().place(queue, &name(pool)).await.unwrap();
         self.router.adopt(queue, 1).await.unwrap();
+        self.subscribe(queue).await;
+    }
+
+    async fn subscribe(&self, queue: &QueueKey) {
         let new = NewSubscription {
             subscriber: "http://a".to_owned(),
             ttl: 1000,
@@ -181,14 +160,8 @@ async fn every_pool_is_asked_and_tells() {
     }
     // A queue in the server's own store.
     let own = key("bb");
-    pools.own.queues().create(&own, &Default::default()).await.unwrap();
-    let new = NewSubscription {
-        subscriber: "http://a".to_owned(),
-        ttl: 1000,
-        options: Map::new(),
-        bound_to: None,
-    };
-    pools.router.subscriptions().create(&own, new, NOW).await.unwrap();
+    pools.own.queues().create(&own, &Metadata::default()).await.unwrap();
+    pools.subscribe(&own).await;
     pools.post(&own, &["1"]).await;
     assert_eq!(within(pools.heard.recv()).await.as_ref(), Some(&own));
 
@@ -214,7 +187,7 @@ async fn what_a_deleted_queue_left_is_still_delivered() {
     pools.queue(&queue, "b").await;
     pools.post(&queue, &["1", "2", "3"]).await;
     pools.delete(&queue).await;
-    assert_eq!(pools.queues(None, 10).await, [queue.clone()]);
+    assert_eq!(pools.queues(None, 10).await, std::slice::from_ref(&queue));
     assert_eq!(pools.deliver(&queue).await, 3);
     while pools.router.gc(NOW).await.unwrap().more {}
     assert_eq!(pools.queues(None, 10).await, []);

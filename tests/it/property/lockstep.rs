@@ -1,5 +1,7 @@
 //! A driver and the model, taking the same steps.
 
+mod delivering;
+
 use std::collections::BTreeSet;
 
 use nusku::model::{
@@ -79,6 +81,13 @@ impl Lockstep {
                 self.renew(&queue_of(*queue), *claim, *terms).await
             }
             Step::Release { queue, claim } => self.release(&queue_of(*queue), *claim).await,
+            Step::Subscribe { queue, subscriber, ttl } => {
+                self.subscribe(&queue_of(*queue), *subscriber, *ttl).await
+            }
+            Step::Unsubscribe { queue, subscriber } => {
+                self.unsubscribe(&queue_of(*queue), *subscriber).await
+            }
+            Step::Deliver { queue, count } => self.deliver(&queue_of(*queue), *count).await,
             Step::Pass(seconds) => {
                 self.driver.pass(*seconds);
                 self.model.pass(*seconds);
@@ -103,7 +112,8 @@ impl Lockstep {
         self.take(&Step::Pass(59)).await?;
         self.compare_all().await?;
         self.take(&Step::Pass(1000)).await?;
-        self.take(&Step::Gc).await
+        self.take(&Step::Gc).await?;
+        self.nothing_is_due().await
     }
 
     async fn record(&self, step: &Step) -> Checked {
@@ -294,6 +304,7 @@ impl Lockstep {
             self.names.same_messages("all that is due", &queue, shown.0, &shown.1)?;
             let all = both!(self, it => it.all(&queue).await);
             self.names.same_messages("all messages", &queue, all.0, &all.1)?;
+            self.deliver(&queue, 0).await?;
             let stats = both!(self, it => it.stats(&queue).await);
             self.names.same_stats(&stats.0, &stats.1)?;
             let metadata = both!(self, it => it.queues().metadata(&queue).await);

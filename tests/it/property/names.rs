@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use nusku::model::{ClaimId, MessageHead, MessageId, QueueKey, Stats, StoredClaim, StoredMessage};
-use nusku::storage::Error;
+use nusku::storage::{DueMessage, Error};
 use proptest::prelude::TestCaseError;
 
 use super::steps::Pick;
@@ -112,6 +112,25 @@ impl Names {
             translated.push(message);
         }
         same(what, &translated[..], model)
+    }
+
+    /// The two stores say that these messages of `queue` are due.
+    pub fn same_due(
+        &mut self,
+        queue: &QueueKey,
+        driver: Vec<DueMessage>,
+        model: &[DueMessage],
+    ) -> Checked {
+        let mut translated = Vec::new();
+        for (at, mut message) in driver.into_iter().enumerate() {
+            if let Some(other) = model.get(at) {
+                self.same_marker(queue, message.marker, other.marker)?;
+                message.marker = other.marker;
+            }
+            message.id = self.model_message(message.id)?;
+            translated.push(message);
+        }
+        same("what is due", &translated[..], model)
     }
 
     /// Pairs two markers: a pair stays one, and both sides grow together.

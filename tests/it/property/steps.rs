@@ -31,6 +31,9 @@ pub enum Step {
     GetClaim { queue: usize, claim: Pick },
     Renew { queue: usize, claim: Pick, terms: Terms },
     Release { queue: usize, claim: Pick },
+    Subscribe { queue: usize, subscriber: u8, ttl: u64 },
+    Unsubscribe { queue: usize, subscriber: u8 },
+    Deliver { queue: usize, count: usize },
     Pass(u32),
     Gc,
     Restart,
@@ -111,6 +114,11 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (queue(), pick(), terms())
             .prop_map(|(queue, claim, terms)| Step::Renew { queue, claim, terms }),
         4 => (queue(), pick()).prop_map(|(queue, claim)| Step::Release { queue, claim }),
+        5 => (queue(), 0..3_u8, select(vec![1, 60, 90, 400]))
+            .prop_map(|(queue, subscriber, ttl)| Step::Subscribe { queue, subscriber, ttl }),
+        1 => (queue(), 0..3_u8)
+            .prop_map(|(queue, subscriber)| Step::Unsubscribe { queue, subscriber }),
+        6 => (queue(), 0..4_usize).prop_map(|(queue, count)| Step::Deliver { queue, count }),
         8 => select(vec![1, 29, 30, 59, 60, 61, 90, 240]).prop_map(Step::Pass),
         3 => Just(Step::Gc),
         1 => Just(Step::Restart),

@@ -81,7 +81,7 @@ fn roles_are_those_of_the_token() {
     std::fs::write(&file, "\"queues:create\": \"role:admin\"\n").unwrap();
     let scene = Scene::with(|settings| {
         crate::auth::point(settings, &keystone);
-        settings.policy.file = Some(file.to_str().unwrap().to_owned().into());
+        settings.policy.file = Some(file.display().to_string());
     });
     keystone.know_member("t", "p1");
     let mut client = client_of(&scene, "p1");
@@ -95,11 +95,13 @@ fn roles_are_those_of_the_token() {
 fn the_end_of_a_token_ends_the_connection() {
     let keystone = FakeKeystone::start();
     let scene = scene(&keystone);
-    keystone.know_member("t", "p1");
+    let project = json!({"id": "p1", "name": "p1"});
+    keystone.know("t", &json!({"project": project, "expires_at": "2027-06-26T01:51:46Z"}));
     let mut client = client_of(&scene, "p1");
     authenticate(&mut client, "t", 200);
+    scene.clock.advance(3_599);
     client.ask(200, "queue_list", json!({}));
-    scene.clock.advance(100_000);
+    scene.clock.advance(1);
     let expired = Frame::Closed(Some((4003, "Authentication expired.".to_owned())));
     assert_eq!(client.next(), expired);
     scene.await_open(0);

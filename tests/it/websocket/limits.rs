@@ -98,7 +98,7 @@ fn who_does_not_read_is_let_go() {
     loop {
         match scene.push(&subscriber, &document) {
             Outcome::Delivered => told += 1,
-            Outcome::Refused { reason } => {
+            Outcome::TryAgain { reason, .. } => {
                 assert_eq!(reason, "The client did not read what was sent to it.");
                 break;
             }

@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 use nusku::service::notification::channel::Outcome;
 
 use super::{Client, Frame, Scene};
+use crate::support::TestApp;
 
 const DOCUMENT: &str =
     r#"{"ttl": 300, "body": {"total": 42}, "Message_Type": "Notification", "queue_name": "q"}"#;
@@ -116,7 +117,76 @@ fn nobody_is_told_on_a_connection_that_is_gone() {
     let subscriber = subscribe(&scene, &mut client);
     drop(client);
     scene.await_open(0);
-    let gone = Outcome::Refused { reason: "The connection is closed.".to_owned() };
+    let reason = "The connection is closed.".to_owned();
+    let gone = Outcome::TryAgain { reason, after: None };
     assert_eq!(scene.push(&subscriber, DOCUMENT), gone);
     assert_eq!(scene.push("http://127.0.0.1/nobody", DOCUMENT), gone);
+}
+
+/// A server that tells subscribers, over a store in that directory.
+fn whole(directory: &tempfile::TempDir) -> TestApp {
+    TestApp::whole(|settings| {
+        settings.storage.uri = format!("embedded:{}", directory.path().display());
+        // It is for those who cannot speak for themselves.
+        settings.notification.require_confirmation = true;
+    })
+}
+
+#[test]
+fn what_is_posted_is_pushed_to_whoever_subscribed() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = whole(&directory);
+    let mut one = Client::connect(app.websocket_address(), "/");
+    let mut two = Client::connect(app.address(), "/v2/websocket");
+    for client in [&mut one, &mut two] {
+        client.ask(201, "subscription_create", json!({"queue_name": "q", "ttl": 300}));
+    }
+    one.ask(201, "subscription_create", json!({"queue_name": "other"}));
+    let messages: Vec<_> = (0..20).map(|number| json!({"body": number, "ttl": 300})).collect();
+    for _ in 0..5 {
+        app.post_messages("q", &messages);
+    }
+    for client in [&mut one, &mut two] {
+        for number in (0..5).flat_map(|_| 0..20) {
+            let document = json!({
+                "ttl": 300, "body": number, "Message_Type": "Notification", "queue_name": "q",
+            });
+            let Frame::Text(pushed) = client.next() else { panic!("a push is text") };
+            assert_eq!(pushed, document);
+            let members: Vec<_> = pushed.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["ttl", "body", "Message_Type", "queue_name"]);
+        }
+    }
+    // Whoever posts is told, too.
+    let post = json!({
+        "action": "message_post", "headers": one.headers,
+        "body": {"queue_name": "other", "messages": [{"body": "mine"}]},
+    });
+    one.send(Message::text(post.to_string()));
+    let frames = [one.next(), one.next()];
+    let is_push = |frame: &Frame| matches!(frame, Frame::Text(it) if it["body"] == "mine");
+    let is_reply =
+        |frame: &Frame| matches!(frame, Frame::Text(it) if it["headers"]["status"] == 201);
+    assert!(frames.iter().any(is_push) && frames.iter().any(is_reply), "{frames:?}");
+}
+
+#[test]
+fn a_disconnect_makes_no_dead_letters() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = whole(&directory);
+    let metadata = json!({"_dead_letter_queue": "dead", "_max_claim_count": 1});
+    app.queue("q", metadata);
+    let mut client = Client::connect(app.websocket_address(), "/");
+    client.ask(201, "subscription_create", json!({"queue_name": "q"}));
+    app.post_bodies("q", &[json!(1)]);
+    let Frame::Text(pushed) = client.next() else { panic!("a push is text") };
+    assert_eq!(pushed["body"], 1);
+    drop(client);
+    app.post_bodies("q", &[json!(2)]);
+    let mut other = Client::connect(app.websocket_address(), "/");
+    other.ask(201, "subscription_create", json!({"queue_name": "q"}));
+    app.post_bodies("q", &[json!(3)]);
+    let Frame::Text(pushed) = other.next() else { panic!("a push is text") };
+    assert_eq!(pushed["body"], 3, "it is told of what was posted since");
+    assert_eq!(app.bodies("dead"), [] as [Value; 0]);
 }

@@ -72,7 +72,7 @@ fn a_policy_holds_here_too() {
     let file = directory.path().join("policy.yaml");
     std::fs::write(&file, "\"queues:create\": \"role:admin\"\n\"messages:get\": \"!\"\n").unwrap();
     let scene = Scene::with(|settings| {
-        settings.policy.file = Some(file.to_str().unwrap().to_owned().into());
+        settings.policy.file = Some(file.display().to_string());
     });
     let mut client = scene.client();
     let sentence = "You are not authorized to complete this action.";

@@ -1,7 +1,6 @@
 //! Options of the libraries that Zaqar is built on.
 
 use super::Kind::{Boolean, Integer, List, Seconds, Text};
-use super::zaqar::SUBSCRIPTIONS;
 use super::{Row, blocking, combined, copy, lost, needless};
 
 const ENDPOINT: &str = "tokens are validated at auth.keystone.auth_url, no catalogue is asked";
@@ -14,6 +13,8 @@ const RETRIES: &str = "nusku has bounds of its own for requests to Keystone, see
 const MEMCACHED: &str = "validated tokens are remembered in the memory of the process";
 const CREDENTIAL: &str = "nusku logs in with username, password and project_name, or with \
     application_credential_id";
+const TRUSTEE: &str = "nusku knows the trustee by username and domain";
+const TRUSTEE_SCOPE: &str = "the trustee acts by the trust of each subscription only";
 const ONE_DEFAULT: &str = "each rule has one default";
 const NO_SCOPES: &str = "no rule of Zaqar has scope types";
 const REMOTE: &str = "nusku asks no other server about a policy, and refuses rules that do";
@@ -199,24 +200,24 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "trustee",
         &[
-            lost("auth_url", "", SUBSCRIPTIONS),
-            lost("auth_type", "", SUBSCRIPTIONS),
-            lost("auth_section", "", SUBSCRIPTIONS),
-            lost("username", "", SUBSCRIPTIONS),
-            lost("user_id", "", SUBSCRIPTIONS),
-            lost("password", "", SUBSCRIPTIONS),
-            lost("user_domain_id", "", SUBSCRIPTIONS),
-            lost("user_domain_name", "", SUBSCRIPTIONS),
-            lost("default_domain_id", "", SUBSCRIPTIONS),
-            lost("default_domain_name", "", SUBSCRIPTIONS),
-            lost("project_id", "", SUBSCRIPTIONS),
-            lost("project_name", "", SUBSCRIPTIONS),
-            lost("project_domain_id", "", SUBSCRIPTIONS),
-            lost("project_domain_name", "", SUBSCRIPTIONS),
-            lost("trust_id", "", SUBSCRIPTIONS),
-            lost("system_scope", "", SUBSCRIPTIONS),
-            lost("domain_id", "", SUBSCRIPTIONS),
-            lost("domain_name", "", SUBSCRIPTIONS),
+            copy("auth_url", "", "notification.trustee.auth_url", Text),
+            combined("auth_type", "", "notification.trustee"),
+            combined("auth_section", "", "notification.trustee"),
+            copy("username", "", "notification.trustee.username", Text),
+            blocking("user_id", "", TRUSTEE),
+            copy("password", "", "notification.trustee.password", Text),
+            copy("user_domain_id", "", "notification.trustee.user_domain_id", Text),
+            copy("user_domain_name", "", "notification.trustee.user_domain_name", Text),
+            combined("default_domain_id", "", "notification.trustee.user_domain_id"),
+            combined("default_domain_name", "", "notification.trustee.user_domain_name"),
+            needless("project_id", TRUSTEE_SCOPE),
+            needless("project_name", TRUSTEE_SCOPE),
+            needless("project_domain_id", TRUSTEE_SCOPE),
+            needless("project_domain_name", TRUSTEE_SCOPE),
+            needless("trust_id", TRUSTEE_SCOPE),
+            needless("system_scope", TRUSTEE_SCOPE),
+            needless("domain_id", TRUSTEE_SCOPE),
+            needless("domain_name", TRUSTEE_SCOPE),
         ],
     ),
 ];

@@ -1,9 +1,16 @@
 //! Zaqar's own options.
 
-use super::Kind::{Boolean, Integer, Number, Text};
+use super::Kind::{Boolean, Integer, List, Number, Text};
 use super::{Row, blocking, combined, copy, lost, needless};
 
-pub(super) const SUBSCRIPTIONS: &str = "nusku has no subscriptions yet";
+const SUBSCRIBED: &str = "body:You have chosen to subscribe to the queue: {0}. This queue \
+    belongs to project: {1}. To confirm this subscription, click or visit this link below: \
+    {2},sender:Zaqar Notifications <no-reply@openstack.org>,topic:Zaqar Notification - \
+    Subscription Confirmation";
+const UNSUBSCRIBED: &str = "body:You have unsubscribed successfully to the queue: {0}. This queue \
+    belongs to project: {1}. To resubscribe this subscription, click or visit this link below: \
+    {2},sender:Zaqar Notifications <no-reply@openstack.org>,topic:Zaqar Notification - \
+    Unsubscribe Confirmation";
 const MAJORITY: &str = "nusku always has a majority of MongoDB's servers confirm a write";
 const DEAD: &str = "version 1.1 of the API is gone from Zaqar too";
 const FOREGROUND: &str = "nusku stays in the foreground, as service managers want it";
@@ -12,11 +19,11 @@ const LOG_RATE: &str = "the number of log lines is not limited";
 const LOG_LEVELS: &str = "modules have other names; log.level takes a filter by module";
 const LOG_FORMAT: &str = "log lines have a form of their own, see log.format";
 const RSA: &str = "Zaqar's RSA never worked; nusku encrypts with AES-256";
-const WEBSOCKET: &str = "nusku has no WebSocket front end yet";
+const EXTERNAL_PORT: &str = "it stood in the addresses of subscriptions only, which nobody calls";
+const INTERNAL: &str = "nusku tells its connections itself; nothing else has to reach it for that";
 const ONE_CONNECTION: &str = "one connection serves both stores; what counts is said for the \
     message store";
 const OTHER_STORES: &str = "nusku keeps messages in MongoDB or in a store of its own";
-const NOTIFIER: &str = "nusku has no notifications yet, and takes no plug-ins";
 const PIPELINES: &str = "nusku takes no plug-ins";
 
 /// The options of each section.
@@ -70,10 +77,15 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
             copy("default_message_delay", "0", "transport.default_message_delay", Integer),
             copy("default_claim_ttl", "300", "transport.default_claim_ttl", Integer),
             copy("default_claim_grace", "60", "transport.default_claim_grace", Integer),
-            lost("default_subscription_ttl", "3600", SUBSCRIPTIONS),
+            copy("default_subscription_ttl", "3600", "transport.default_subscription_ttl", Integer),
             copy("max_queues_per_page", "20", "transport.max_queues_per_page", Integer),
             copy("max_messages_per_page", "20", "transport.max_messages_per_page", Integer),
-            lost("max_subscriptions_per_page", "20", SUBSCRIPTIONS),
+            copy(
+                "max_subscriptions_per_page",
+                "20",
+                "transport.max_subscriptions_per_page",
+                Integer,
+            ),
             copy(
                 "max_messages_per_claim_or_pop",
                 "20",
@@ -86,7 +98,12 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
             copy("max_message_delay", "900", "transport.max_message_delay", Integer),
             copy("max_claim_ttl", "43200", "transport.max_claim_ttl", Integer),
             copy("max_claim_grace", "43200", "transport.max_claim_grace", Integer),
-            lost("subscriber_types", "http,https,mailto,trust+http,trust+https", SUBSCRIPTIONS),
+            copy(
+                "subscriber_types",
+                "http,https,mailto,trust+http,trust+https",
+                "transport.subscriber_types",
+                List,
+            ),
             copy("max_flavors_per_page", "20", "transport.max_flavors_per_page", Integer),
             copy("max_pools_per_page", "20", "transport.max_pools_per_page", Integer),
             copy("client_id_uuid_safe", "strict", "transport.client_id_uuid_safe", Text),
@@ -105,7 +122,7 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "drivers",
         &[
-            combined("transport", "wsgi", "http"),
+            combined("transport", "wsgi", "websocket.enabled"),
             combined("message_store", "mongodb", "storage.uri, storage.mongodb.driver"),
             combined("management_store", "mongodb", "storage.uri"),
         ],
@@ -117,11 +134,11 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "drivers:transport:websocket",
         &[
-            lost("bind", "127.0.0.1", WEBSOCKET),
-            lost("port", "9000", WEBSOCKET),
-            lost("external_port", "", WEBSOCKET),
-            lost("notification_bind", "", WEBSOCKET),
-            lost("notification_port", "0", WEBSOCKET),
+            copy("bind", "127.0.0.1", "websocket.bind", Text),
+            copy("port", "9000", "websocket.port", Integer),
+            needless("external_port", EXTERNAL_PORT),
+            needless("notification_bind", INTERNAL),
+            needless("notification_port", INTERNAL),
         ],
     ),
     (
@@ -191,7 +208,7 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "storage",
         &[
-            lost("message_pipeline", "", NOTIFIER),
+            combined("message_pipeline", "", "notification.enabled"),
             lost("queue_pipeline", "", PIPELINES),
             lost("claim_pipeline", "", PIPELINES),
             lost("subscription_pipeline", "", PIPELINES),
@@ -201,17 +218,35 @@ pub(super) const SECTIONS: &[(&str, &[Row])] = &[
     (
         "notification",
         &[
-            lost("smtp_mode", "third_part", SUBSCRIPTIONS),
-            lost("smtp_host", "", SUBSCRIPTIONS),
-            lost("smtp_port", "", SUBSCRIPTIONS),
-            lost("smtp_user_name", "", SUBSCRIPTIONS),
-            lost("smtp_user_password", "", SUBSCRIPTIONS),
-            lost("smtp_command", "/usr/sbin/sendmail -t -oi", SUBSCRIPTIONS),
-            lost("max_notifier_workers", "10", SUBSCRIPTIONS),
-            lost("require_confirmation", "false", SUBSCRIPTIONS),
-            lost("external_confirmation_url", "", SUBSCRIPTIONS),
-            lost("subscription_confirmation_email_template", "", SUBSCRIPTIONS),
-            lost("unsubscribe_confirmation_email_template", "", SUBSCRIPTIONS),
+            copy("smtp_mode", "third_part", "notification.mail.smtp_mode", Text),
+            copy("smtp_host", "", "notification.mail.smtp_host", Text),
+            copy("smtp_port", "", "notification.mail.smtp_port", Integer),
+            copy("smtp_user_name", "", "notification.mail.smtp_user_name", Text),
+            copy("smtp_user_password", "", "notification.mail.smtp_user_password", Text),
+            copy(
+                "smtp_command",
+                "/usr/sbin/sendmail -t -oi",
+                "notification.mail.smtp_command",
+                Text,
+            ),
+            copy("max_notifier_workers", "10", "notification.max_notifier_workers", Integer),
+            copy("require_confirmation", "false", "notification.require_confirmation", Boolean),
+            copy(
+                "external_confirmation_url",
+                "",
+                "notification.mail.external_confirmation_url",
+                Text,
+            ),
+            combined(
+                "subscription_confirmation_email_template",
+                SUBSCRIBED,
+                "notification.mail.subscription_confirmation_email_template",
+            ),
+            combined(
+                "unsubscribe_confirmation_email_template",
+                UNSUBSCRIBED,
+                "notification.mail.unsubscribe_confirmation_email_template",
+            ),
         ],
     ),
     ("signed_url", &[copy("secret_key", "", "signed_url.secret_key", Text)]),

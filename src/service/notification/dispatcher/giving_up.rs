@@ -6,12 +6,14 @@ use crate::model::{ClientId, QueueKey, Subscription};
 use crate::service::check::MESSAGE_TTL_MIN;
 use crate::service::metadata::QueueOptions;
 use crate::service::notification::document;
-use crate::service::sealing::NOBODY;
 use crate::service::{Draft, Error, Field};
 use crate::storage::Failure;
 
 /// Seconds until a dead letter queue that fails is tried again.
 const PAUSE: u32 = 5;
+
+/// Who posts dead letters: no client.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Telling {
     /// Gives up, after as many attempts as there were. `document` is what the

@@ -22,6 +22,9 @@ use crate::storage::{self, DueMessage, Failure, Progress};
 /// Messages that are read at a time.
 const PAGE: u32 = 64;
 
+/// Seconds after which a hold is renewed.
+const RENEWAL: u32 = HOLD / 3;
+
 type Note = Pin<Box<dyn Future<Output = storage::Result<bool>> + Send>>;
 
 /// A subscription that is held.
@@ -39,6 +42,8 @@ pub(super) struct Lane {
     failure: Option<Failure>,
     is_news: bool,
     note: Option<Note>,
+    /// Ends when it is time to hold on for longer, whatever there is to note.
+    renewal: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Lane {
@@ -46,6 +51,7 @@ impl Lane {
         let Progress { done, attempts, next_attempt } = progress;
         Self {
             worker: shared.service.notifications.channels.worker(),
+            renewal: Box::pin(shared.service.clock.sleep(RENEWAL)),
             shared: Arc::clone(shared),
             subject: Arc::new(subject),
             done,
@@ -115,7 +121,6 @@ impl Lane {
         let window = window.unwrap_or(1);
         let (troubles, mut in_vain) = unbounded_channel();
         let (mut page, mut tellings) = (page.into_iter().peekable(), FuturesOrdered::new());
-        let mut renewal = Box::pin(shared.service.clock.sleep(HOLD / 3));
         loop {
             while tellings.len() < window
                 && !shared.is_ending()
@@ -131,15 +136,12 @@ impl Lane {
             }
             tokio::select! {
                 biased;
-                Some((marker, trouble)) = in_vain.recv() => {
-                    self.troubles.insert(marker, trouble);
-                    self.is_news |= self.under_way.front() == Some(&marker);
-                }
+                Some((marker, trouble)) = in_vain.recv() => self.in_vain(marker, trouble),
                 Some(told) = tellings.next() => self.told(told?),
                 noted = noted(&mut self.note) => self.noted(noted)?,
-                () = renewal.as_mut() => {
+                () = self.renewal.as_mut() => {
                     self.is_news = true;
-                    renewal = Box::pin(shared.service.clock.sleep(HOLD / 3));
+                    self.renewal = Box::pin(shared.service.clock.sleep(RENEWAL));
                 }
                 () = shared.over() => return Err(Halt::Ending),
             }
@@ -173,6 +175,15 @@ impl Lane {
         }
         self.failure = failure.or(self.failure.take());
         self.is_news = true;
+    }
+
+    /// An attempt was made in vain, and another one will be made.
+    fn in_vain(&mut self, marker: u64, trouble: Trouble) {
+        // The next one may have been made meanwhile, with success.
+        if self.under_way.contains(&marker) {
+            self.troubles.insert(marker, trouble);
+            self.is_news |= self.under_way.front() == Some(&marker);
+        }
     }
 
     fn progress(&self) -> Progress {

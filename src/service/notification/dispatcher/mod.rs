@@ -237,7 +237,9 @@ async fn walk_once(shared: &Shared) -> storage::Result<()> {
     let mut after = None;
     loop {
         let found = service.storage.data.deliveries().queues(after.as_ref(), WALK_PAGE).await?;
-        found.iter().for_each(|queue| service.notifications.due.add(queue));
+        for queue in &found {
+            service.notifications.due.add(queue);
+        }
         after = found.last().cloned();
         if after.is_none() || shared.is_ending() {
             return Ok(());

@@ -152,14 +152,12 @@ impl Telling {
                 return hopeless(Some(body), NO_CHANNEL);
             };
             let target = self.shared.attempts.target(channel.target(&subscription.subscriber));
-            match admission.take().filter(|admission| admission.is_for(&target)) {
-                Some(admission) => return Ok(Ok(Ready { subscription, channel, body, admission })),
-                // All of this may be different once it is admitted.
-                None => {
-                    let turn = self.shared.attempts.admit(&target);
-                    admission = Some(self.shared.patiently(turn).await?);
-                }
+            if let Some(admission) = admission.take().filter(|it| it.is_for(&target)) {
+                return Ok(Ok(Ready { subscription, channel, body, admission }));
             }
+            // All of this may be different once it is admitted.
+            let turn = self.shared.attempts.admit(&target);
+            admission = Some(self.shared.patiently(turn).await?);
         }
     }
 

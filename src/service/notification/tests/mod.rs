@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use self::recorder::Recorder;
 use self::store::Store;
+use super::channel::Notification;
 use super::{Channels, Dispatcher};
 use crate::clock::Clock;
 use crate::config::{DEFAULTS, Settings};
@@ -73,7 +74,7 @@ impl Scene {
     /// The bodies of the first attempts, once there are so many.
     async fn told(&self, count: usize) -> Vec<Value> {
         let told = self.recorder.told(count).await;
-        told.iter().map(|it| it.body()).collect()
+        told.iter().map(Notification::body).collect()
     }
 
     /// Completes when nobody is in anybody's hands.

@@ -27,12 +27,11 @@ use crate::storage::mongodb::{counter, transaction};
 pub async fn newest_marker(store: &Store, queue: &QueueKey) -> OpResult<i64> {
     let records = store.records(queue);
     let record = records.settled.find_one(records.query(queue)).await?;
-    let next = match record.as_deref().and_then(counter::value) {
-        Some(next) => next,
-        None => {
-            let retired = store.retired.find_one(doc! { "_id": scoped(queue) }).await?;
-            retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
-        }
+    let next = if let Some(next) = record.as_deref().and_then(counter::value) {
+        next
+    } else {
+        let retired = store.retired.find_one(doc! { "_id": scoped(queue) }).await?;
+        retired.and_then(|retired| integer(&retired, "v")).unwrap_or(1)
     };
     Ok((next - 1).max(0))
 }

@@ -62,9 +62,10 @@ pub(super) async fn delete(call: &Call<'_>) -> Outcome {
 /// The counts; unlike with REST, those of a missing queue are a 404.
 pub(super) async fn stats(call: &Call<'_>) -> Outcome {
     let queue: Permit<GetQueueStats> = call.on_queue()?;
-    let stats = call.service().stats_of_known_queue(&queue).await;
-    let found = stats.reply("Queue stats could not be read.")?;
-    let (status, stats) = (if found.is_some() { 200 } else { 404 }, found.unwrap_or_default());
+    let found = call.service().stats_of_known_queue(&queue).await;
+    let found = found.reply("Queue stats could not be read.")?;
+    let code = if found.is_some() { 200 } else { 404 };
+    let stats = found.unwrap_or_default();
     let mut counts = json!({
         "claimed": stats.claimed,
         "free": stats.free,
@@ -77,7 +78,7 @@ pub(super) async fn stats(call: &Call<'_>) -> Outcome {
                 json!({"id": id.to_string(), "age": age, "created": created.to_string()});
         }
     }
-    Ok(Reply::of(status, json!({"messages": counts})))
+    Ok(Reply::of(code, json!({"messages": counts})))
 }
 
 /// Empties a queue of what `resource_types` names, of everything if it is not there.
