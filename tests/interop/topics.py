@@ -26,7 +26,7 @@ def lifecycle(scene):
     make(a, "news", METADATA)
     make(b, "news", {"channel": "other"}, status=204)
     scene.agree(lambda who: as_text(shown(who, "news")), "metadata and defaults")
-    scene.agree(lambda who: as_text(listed(who, detailed="true")), "the listing")
+    scene.agree(lambda who: listed(who, detailed="true"), "the listing")
     for name in ("1", "Z", "old-news"):
         make(b, name)
     scene.agree(lambda who: names(who), "names")

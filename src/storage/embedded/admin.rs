@@ -49,7 +49,7 @@ pub struct Inspection {
 pub struct QueueInspection {
     /// The owner.
     pub project: String,
-    /// The queue.
+    /// The queue, or a topic, whose stored name begins with `~`.
     pub name: String,
     /// Free to be claimed.
     pub ready: u64,
