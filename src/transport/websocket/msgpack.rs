@@ -8,6 +8,12 @@ use serde::de::{
 };
 use serde::ser::Serialize;
 
+use crate::model::MAX_DEPTH;
+
+/// Levels of a whole request: a message body may have as many as JSON text may, and
+/// a few are around it. The stack of a worker bears it.
+const DEEPEST: usize = MAX_DEPTH + 8;
+
 /// The JSON text of a MessagePack value.
 ///
 /// # Errors
@@ -17,6 +23,7 @@ use serde::ser::Serialize;
 pub fn to_json(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut text = Vec::with_capacity(bytes.len() * 2);
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(DEEPEST);
     ToJson(&mut text).deserialize(&mut reader).map_err(|error| error.to_string())?;
     match IgnoredAny::deserialize(&mut reader) {
         Ok(_) => Err("there is something behind the value".to_owned()),

@@ -137,6 +137,7 @@ impl TestApp {
         let clock = Clock::manual(START);
         let settings = settings(|settings| {
             settings.http.port = 0;
+            settings.websocket.enabled = true;
             settings.websocket.port = 0;
             change(settings);
         });
