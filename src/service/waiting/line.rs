@@ -67,6 +67,8 @@ struct Worker {
 struct Turn {
     /// What it was given of what the line is owed.
     share: u64,
+    /// What came for it since it began: it may be too late to find it.
+    late: u64,
     /// Whether it is to find out if there is anything.
     probes: bool,
     /// `came` and `rumours` when it began.
@@ -118,10 +120,14 @@ impl Line {
             self.workers.remove(&ticket);
         }
         match outcome {
-            Outcome::Served => self.unsure |= turn.probes,
+            Outcome::Served => {
+                self.owed = self.owed.saturating_add(turn.late);
+                self.unsure |= turn.probes;
+            }
             Outcome::Drained => {
                 let (came, rumours) = turn.began;
-                self.owed = self.owed.min(self.came.wrapping_sub(came));
+                let owed = self.owed.saturating_add(turn.late);
+                self.owed = owed.min(self.came.wrapping_sub(came));
                 self.unsure &= self.rumours != rumours;
             }
             Outcome::Failed => self.take_back(turn),
@@ -164,11 +170,11 @@ impl Line {
     }
 
     fn turn(&self, share: u64, probes: bool) -> Turn {
-        Turn { share, probes, began: (self.came, self.rumours) }
+        Turn { share, late: 0, probes, began: (self.came, self.rumours) }
     }
 
     fn take_back(&mut self, turn: Turn) {
-        self.owed = self.owed.saturating_add(turn.share);
+        self.owed = self.owed.saturating_add(turn.share).saturating_add(turn.late);
         self.unsure |= turn.probes;
     }
 
@@ -179,12 +185,19 @@ impl Line {
         }
         let (began, mut owed, mut unsure) = ((self.came, self.rumours), self.owed, self.unsure);
         let probing = self.workers.values().any(|it| it.turn.is_some_and(|turn| turn.probes));
-        for worker in self.workers.values_mut().filter(|worker| worker.turn.is_none()) {
+        for worker in self.workers.values_mut() {
+            // Whoever tries already comes before those behind it.
+            if let Some(turn) = &mut worker.turn {
+                let more = owed.min(worker.wants.saturating_sub(turn.share + turn.late));
+                turn.late += more;
+                owed -= more;
+                continue;
+            }
             let turn = if owed > 0 {
-                Turn { share: owed.min(worker.wants), probes: false, began }
+                Turn { share: owed.min(worker.wants), late: 0, probes: false, began }
             } else if unsure && !probing {
                 unsure = false;
-                Turn { share: 0, probes: true, began }
+                Turn { share: 0, late: 0, probes: true, began }
             } else {
                 break;
             };
@@ -275,6 +288,20 @@ mod tests {
         assert!(line.has_turn(tickets[0]), "the second message came since");
         line.end_turn(tickets[0], Outcome::Drained);
         assert!(!line.has_turn(tickets[0]), "and now nothing is left");
+    }
+
+    #[test]
+    fn who_is_trying_comes_before_those_behind_it() {
+        for outcome in [Outcome::Served, Outcome::Drained] {
+            let mut line = Line::default();
+            let tickets = idle(&mut line, &[2, 1]);
+            line.arrived(Arrival::Something);
+            line.arrived(Arrival::Messages(2));
+            assert_eq!(turns(&line, &tickets), [true, false]);
+            line.end_turn(tickets[0], outcome);
+            let expected = if outcome == Outcome::Served { [false, true] } else { [true, false] };
+            assert_eq!(turns(&line, &tickets), expected, "what it may have missed is not lost");
+        }
     }
 
     #[test]

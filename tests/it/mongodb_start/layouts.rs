@@ -50,7 +50,7 @@ const FIFO: [&str; 2] = ["messages_fifo_p0", "messages_fifo_p1"];
 async fn a_new_database_is_made_in_order() {
     let place = Place::new().await;
     let driver = open(place.uri(), &place.settings()).await.unwrap();
-    assert_eq!(place.databases().await, [FIFO[0], FIFO[1], "queues", "subscriptions"]);
+    assert_eq!(place.databases().await, [FIFO[0], FIFO[1], "queues", "subscriptions", "topics"]);
     for database in FIFO {
         assert_eq!(
             place.indexes(database, "messages").await,
@@ -82,14 +82,14 @@ async fn the_layout_that_is_there_is_kept() {
     let place = Place::new().await;
     place.make_all(&PLAIN).await;
     open(place.uri(), &place.settings()).await.unwrap();
-    assert_eq!(place.databases().await, [PLAIN[0], PLAIN[1], "queues", "subscriptions"]);
+    assert_eq!(place.databases().await, [PLAIN[0], PLAIN[1], "queues", "subscriptions", "topics"]);
     let indexes = place.indexes(PLAIN[0], "messages").await;
     assert_eq!(indexes[4], doc! { "key": { "k": 1, "p_q": 1 }, "name": "queue_marker" });
 
     let place = Place::new().await;
     place.make_all(&FIFO).await;
     open(place.uri(), &place.settings()).await.unwrap();
-    assert_eq!(place.databases().await, [FIFO[0], FIFO[1], "queues", "subscriptions"]);
+    assert_eq!(place.databases().await, [FIFO[0], FIFO[1], "queues", "subscriptions", "topics"]);
 }
 
 #[tokio::test]
@@ -156,6 +156,9 @@ async fn the_records_of_queues_can_be_elsewhere() {
     let driver = open(place.uri(), &settings).await.unwrap();
     let queue = crate::contract::key("q");
     driver.queues().create(&queue, &nusku::model::Metadata::default()).await.unwrap();
-    assert_eq!(place.databases().await, ["m_queues", FIFO[0], FIFO[1], "subscriptions"]);
+    assert_eq!(
+        place.databases().await,
+        ["m_queues", "m_topics", FIFO[0], FIFO[1], "subscriptions"]
+    );
     assert_eq!(place.collection("m_queues", "queues").count_documents(doc! {}).await.unwrap(), 1);
 }
