@@ -146,7 +146,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InvalidBody`] for a missing body or a number that is none,
-    /// [`Error::InvalidRequest`] for a number out of range and for no drafts.
+    /// [`Error::InvalidRequest`] for a number out of range and for no drafts;
+    /// [`storage::Error::Unavailable`], also if others delete the queue again and again.
     pub async fn post_messages(
         &self,
         queue: &Permit<PostMessages>,
@@ -169,7 +170,7 @@ impl Service {
 
         let store = self.storage.data.messages();
         let mut exists = metadata.is_some();
-        for _ in 1..POST_TRIES {
+        for _ in 0..POST_TRIES {
             if !exists {
                 self.make_queue(queue, Metadata::default()).await?;
             }
@@ -178,8 +179,8 @@ impl Service {
                 posted => return Ok(posted?),
             }
         }
-        self.make_queue(queue, Metadata::default()).await?;
-        Ok(store.post(queue, client, messages, self.now()).await?)
+        let reason = format!("queue {queue} is deleted as often as it is made");
+        Err(storage::Error::Unavailable(reason).into())
     }
 
     fn check_drafts(

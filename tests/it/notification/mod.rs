@@ -6,10 +6,13 @@ mod receiver;
 mod servers;
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nusku::config::Settings;
 use serde_json::{Value, json};
 
+use crate::cli::program::PATIENCE;
 use crate::support::{TestApp, id_of};
 use receiver::{OK, Receiver, Reply};
 
@@ -24,6 +27,18 @@ fn server(directory: &Path, change: impl FnOnce(&mut Settings)) -> TestApp {
         settings.notification.webhook.allowed_networks = vec!["127.0.0.0/8".to_owned()];
         change(settings);
     })
+}
+
+/// What `look` finds, as soon as it finds anything.
+fn await_that<T>(look: impl Fn() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "this should have come long ago");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Subscribes; returns the address of the subscription.
@@ -111,7 +126,11 @@ fn what_is_refused_is_a_dead_letter_and_no_obstacle() {
     let posted = app.post_bodies("news", &numbers(1..3));
     let told = receiver.told(2);
     assert_eq!(told[1].body(), json!(2));
-    let shown = app.get(&subscription).expect(200).json();
+    // It is noted while the next one is on its way.
+    let shown = await_that(|| {
+        let shown = app.get(&subscription).expect(200).json();
+        shown.get("last_failure").is_some().then_some(shown)
+    });
     let failure = &shown["last_failure"];
     assert_eq!(failure["message_id"], json!(id_of(&posted[0])));
     assert_eq!(failure["at"], json!("2027-06-26T00:51:46Z"));
