@@ -258,14 +258,14 @@ def subscriptions(check, producer, stranger):
     check.equal(again.id, hooks[0].id, "an unconfirmed one is the answer")
     options = {"post_headers": {"X-Team": "billing"}}
     mail = subscribe("mailto:ops@example.net", ttl=600, options=options)
-    found = producer.subscription("news", id=mail.id, auto_create=False)
+    found = producer.subscription("news", id=mail.id)
     check.equal(
         (found.subscriber, found.ttl, found.options),
         ("mailto:ops@example.net", 600, options),
         "a subscription comes back",
     )
     found.update({"ttl": 900, "subscriber": "mailto:dev@example.net"})
-    found = producer.subscription("news", id=mail.id, auto_create=False)
+    found = producer.subscription("news", id=mail.id)
     check.equal((found.subscriber, found.ttl), ("mailto:dev@example.net", 900), "update")
 
     ids = [*(hook.id for hook in hooks), mail.id]
@@ -287,7 +287,7 @@ def subscriptions(check, producer, stranger):
     hooks[3].delete()
     check.raises(
         errors.ResourceNotFound,
-        lambda: producer.subscription("news", id=hooks[3].id, auto_create=False),
+        lambda: producer.subscription("news", id=hooks[3].id),
         "a deleted subscription is gone",
     )
     queue = producer.queue("news", auto_create=False)

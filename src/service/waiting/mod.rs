@@ -3,7 +3,7 @@
 //! A claim or a listing that finds nothing may wait until there is something.
 //! The stores tell of what comes ([`crate::storage::Watcher`]); who is served
 //! is decided here, once for all of them: workers in the order they came
-//! ([`line`]), readers all at once. Nobody looks twice without a reason, and a
+//! ([`mod@line`]), readers all at once. Nobody looks twice without a reason, and a
 //! queue that nobody waits for costs a post one look at a number.
 //!
 //! A wait is measured in time that passes, not by the wall clock; what a store
