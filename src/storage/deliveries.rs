@@ -104,7 +104,7 @@ pub trait DeliveryController: Send + Sync {
     /// message that was given up (`None`: as noted before), and holds it for another
     /// `hold` seconds. `false` if this worker does not hold it any more, because its
     /// time was over or the subscription is gone; nothing was noted then.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "what is noted, and by whom; none has a default")]
     async fn note(
         &self,
         queue: &QueueKey,
