@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// How long a peer may take to count what is there: some hand back what was delivered
 /// and not acknowledged only when they notice that a connection is closed.
-const COUNT_PATIENCE: Duration = Duration::from_secs(30);
+const COUNT_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Connections that fill a queue: some peers share the cost of a commit.
 const FILL_CONNECTIONS: usize = 8;

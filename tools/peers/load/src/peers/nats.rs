@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::stream::{self, RetentionPolicy, StorageType};
-use async_nats::jetstream::{self, Context};
-use async_nats::{Client, Subject};
+use async_nats::{Client, ConnectOptions, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
@@ -17,6 +18,9 @@ const CONSUMER: &str = "workers";
 
 /// What NATS calls an acknowledgement.
 const ACK: Bytes = Bytes::from_static(b"+ACK");
+
+/// How long an answer may take: on a slow disk, many flushes are ahead of it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection with JetStream on it.
 pub struct Nats {
@@ -33,8 +37,9 @@ impl Peer for Nats {
     const FILL_BATCH: usize = 500;
 
     async fn connect(place: &Place) -> Result<Self> {
-        let client = async_nats::connect(format!("127.0.0.1:{}", place.port)).await?;
-        let jetstream = jetstream::new(client.clone());
+        let options = ConnectOptions::new().request_timeout(Some(PATIENCE));
+        let client = options.connect(format!("127.0.0.1:{}", place.port)).await?;
+        let jetstream = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
         let queue = place.queue.clone();
         Ok(Self { client, jetstream, queue, consumer: None, taken: Vec::new() })
     }
