@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
+    BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::peer::{Peer, Place, Result, check_size};
 
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long the rest of a batch is waited for.
 const REST_PATIENCE: Duration = Duration::from_millis(5);
+
+/// How long it may take until a message that was handed back is there again.
+const RETURN_PAUSE: Duration = Duration::from_millis(10);
 
 /// A connection with one channel.
 pub struct RabbitMq {
@@ -45,6 +48,21 @@ impl RabbitMq {
         let name = self.queue.as_str().into();
         let queue = self.channel.queue_declare(name, options, arguments).await?;
         Ok(queue.message_count().into())
+    }
+
+    /// Returns when the queue has replayed its log: after a start its count grows only as
+    /// that goes on. What is asked for by way of the log is answered behind it all.
+    async fn await_replay(&mut self) -> Result<()> {
+        let name = self.queue.as_str().into();
+        let Some(first) = self.channel.basic_get(name, BasicGetOptions::default()).await? else {
+            return Ok(());
+        };
+        let count = u64::from(first.message_count) + 1;
+        first.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await?;
+        while self.declare(true).await? != count {
+            sleep(RETURN_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Twice a batch: one in hand and one on its way.
@@ -72,7 +90,7 @@ impl Peer for RabbitMq {
 
     async fn create(&mut self) -> Result<()> {
         self.declare(false).await?;
-        Ok(())
+        self.await_replay().await
     }
 
     async fn remove(&mut self) -> Result<()> {
