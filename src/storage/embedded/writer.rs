@@ -58,6 +58,9 @@ const LOG_PAGES_MAX: u64 = 8192;
 
 /// A request as the writer sees it.
 trait Op: Send {
+    /// Whether it posts, and reads no messages: then it may share rows with its
+    /// neighbours, see [`super::posting`].
+    fn only_posts(&self) -> bool;
     /// Does the work inside the transaction and keeps the answer.
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), rusqlite::Error>;
     /// Sends the answer, or the failure of the whole group.
@@ -65,6 +68,7 @@ trait Op: Send {
 }
 
 struct Request<F, T> {
+    only_posts: bool,
     work: Option<F>,
     answer: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -75,6 +79,10 @@ where
     F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send,
     T: Send,
 {
+    fn only_posts(&self) -> bool {
+        self.only_posts
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), rusqlite::Error> {
         let Some(work) = self.work.take() else { return Ok(()) };
         self.answer = Some(match work(tx) {
@@ -139,8 +147,25 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
     {
+        self.order(work, false).await
+    }
+
+    /// As [`Writer::write`], for work that posts and does not look for messages.
+    pub async fn write_post<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
+        self.order(work, true).await
+    }
+
+    async fn order<T, F>(&self, work: F, only_posts: bool) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let request = Request { work: Some(work), answer: None, reply };
+        let request = Request { only_posts, work: Some(work), answer: None, reply };
         match self.orders.try_send(Order::Do(Box::new(request))) {
             Ok(()) => answer.await.map_err(|_| unavailable(&"the writer stopped"))?,
             Err(TrySendError::Full(_)) => Err(unavailable(&"too many requests wait to be written")),
@@ -223,6 +248,9 @@ impl Loop {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
         for op in group {
+            if !op.only_posts() {
+                tx.save_posts()?;
+            }
             op.run(&mut tx)?;
         }
         let Told { effects, posted, news } = tx.finish()?;
