@@ -197,7 +197,7 @@ fn runs_of(tx: &Tx<'_>, queue: i64, ids: &[MessageId]) -> OpResult<Vec<Doomed>> 
     for &id in ids {
         let Some(number) = tx.ids.message_number(id) else { continue };
         let created = Timestamp::from_seconds(i64::from(id.parts().0));
-        if !bundle.is_some_and(|it| it.marker_of(number).is_some()) {
+        if bundle.is_none_or(|it| it.marker_of(number).is_none()) {
             bundle = bundle::around(tx.conn, number)?.filter(|it| it.queue == queue);
         }
         let marker = match bundle.and_then(|it| it.marker_of(number)) {
@@ -339,7 +339,7 @@ impl MessageController for EmbeddedDriver {
         let missing = || Error::QueueDoesNotExist(key.clone());
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
         let (key, client) = (key.clone(), client.clone());
-        self.write_post(move |tx| {
+        self.write_post(queue.number, move |tx| {
             tx.require(&key, &queue)?;
             post(tx, &key, queue.number, client, &messages, now)
         })

@@ -162,12 +162,12 @@ impl EmbeddedDriver {
         self.writer.write(work).await
     }
 
-    async fn write_post<T, F>(&self, work: F) -> Result<T>
+    async fn write_post<T, F>(&self, queue: i64, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
     {
-        self.writer.write_post(work).await
+        self.writer.write_post(queue, work).await
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T>
