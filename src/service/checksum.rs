@@ -101,11 +101,15 @@ impl<'a> Reader<'a> {
     fn string(&mut self, out: &mut Vec<u8>) {
         self.at += 1;
         out.push(b'"');
-        let rest = String::from_utf8_lossy(self.string_content());
-        let mut chars = rest.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' => match chars.next() {
+        let text = String::from_utf8_lossy(self.string_content());
+        let mut rest = &*text;
+        loop {
+            let (plain, behind) = rest.split_at(rest.bytes().take_while(|&byte| stays(byte)).count());
+            out.extend_from_slice(plain.as_bytes());
+            let mut chars = behind.chars();
+            match chars.next() {
+                None => break,
+                Some('\\') => match chars.next() {
                     Some('u') => {
                         let digits: String = chars.by_ref().take(4).collect();
                         push_unit(out, u16::from_str_radix(&digits, 16).unwrap_or_default());
@@ -117,8 +121,9 @@ impl<'a> Reader<'a> {
                     Some('t') => out.extend_from_slice(b"\\t"),
                     other => push_char(out, other.unwrap_or('\\')),
                 },
-                c => push_char(out, c),
+                Some(c) => push_char(out, c),
             }
+            rest = chars.as_str();
         }
         out.push(b'"');
     }
@@ -126,12 +131,16 @@ impl<'a> Reader<'a> {
     /// What stands before the closing quote, which is stepped over.
     fn string_content(&mut self) -> &'a [u8] {
         let from = self.at;
-        while let Some(&byte) = self.text.get(self.at) {
-            match byte {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+        while let Some(rest) = self.text.get(self.at..) {
+            let Some(next) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                break;
+            };
+            self.at += next;
+            if rest[next] == b'"' {
+                break;
             }
+            self.at += 2;
         }
         let content = self.text.get(from..self.at).unwrap_or_default();
         self.at += 1;
@@ -154,6 +163,11 @@ impl<'a> Reader<'a> {
             out.extend_from_slice(if token == b"-0" { b"0" } else { token });
         }
     }
+}
+
+/// Whether Python leaves a byte of a string as it is.
+fn stays(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 fn push_char(out: &mut Vec<u8>, c: char) {
