@@ -51,8 +51,8 @@ macro_rules! object_id {
             pub fn parse(text: &str) -> Option<Self> {
                 let digits: &[u8; 24] = text.as_bytes().try_into().ok()?;
                 let (mut bytes, mut seen) = ([0; 12], 0);
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    let (high, low) = (hex_value(pair[0]), hex_value(pair[1]));
+                for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+                    let (high, low) = (hex_value(*high), hex_value(*low));
                     *byte = high << 4 | low;
                     seen |= high | low;
                 }
@@ -63,8 +63,8 @@ macro_rules! object_id {
             #[must_use]
             pub fn hex(self) -> [u8; 24] {
                 let mut hex = [0; 24];
-                for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-                    pair.copy_from_slice(&HEX_PAIRS[usize::from(byte)]);
+                for (pair, byte) in hex.as_chunks_mut().0.iter_mut().zip(self.0) {
+                    *pair = HEX_PAIRS[usize::from(byte)];
                 }
                 hex
             }

@@ -5,6 +5,7 @@
 //! ASCII only, one blank after `,` and `:`, keys in the order of their first
 //! appearance with the value of their last, numbers as Python writes them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use md5::{Digest as _, Md5};
@@ -101,10 +102,13 @@ impl<'a> Reader<'a> {
     fn string(&mut self, out: &mut Vec<u8>) {
         self.at += 1;
         out.push(b'"');
-        let text = String::from_utf8_lossy(self.string_content());
+        let content = self.string_content();
+        // Much quicker than to replace what is no UTF-8, of which there is none.
+        let text = std::str::from_utf8(content);
+        let text = text.map_or_else(|_| String::from_utf8_lossy(content), Cow::Borrowed);
         let mut rest = &*text;
         loop {
-            let (plain, behind) = rest.split_at(rest.bytes().take_while(|&byte| stays(byte)).count());
+            let (plain, behind) = rest.split_at(plain_bytes(rest.as_bytes()));
             out.extend_from_slice(plain.as_bytes());
             let mut chars = behind.chars();
             match chars.next() {
@@ -163,6 +167,15 @@ impl<'a> Reader<'a> {
             out.extend_from_slice(if token == b"-0" { b"0" } else { token });
         }
     }
+}
+
+/// How many bytes at the beginning of a string Python leaves as they are.
+fn plain_bytes(text: &[u8]) -> usize {
+    // Whole chunks at once: this is most of what there is to do for a long text.
+    let (chunks, _) = text.as_chunks::<32>();
+    let all_stay = |chunk: &&[u8; 32]| chunk.iter().fold(true, |all, &byte| all & stays(byte));
+    let whole = chunks.iter().take_while(all_stay).count() * 32;
+    whole + text[whole..].iter().take_while(|&&byte| stays(byte)).count()
 }
 
 /// Whether Python leaves a byte of a string as it is.

@@ -10,9 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
-use crate::model::{
-    Claim, ClaimId, Message, MessageHead, QueueName, Subscription, Timestamp,
-};
+use crate::model::{Claim, ClaimId, Message, MessageHead, QueueName, Subscription, Timestamp};
 use crate::service::{Health, HealthReport, ShownStats, SignedUrl};
 use crate::storage::Failure;
 
@@ -357,7 +355,7 @@ mod tests {
     fn a_message_carries_its_body_untouched() {
         let (queue, now) = (QueueName::parse("orders").unwrap(), Timestamp::from_seconds(1_012));
         assert_eq!(
-            written(|out| message(out, &queue, &sample(), now)),
+            written(|out| message(out, &messages_base(&queue), &sample(), now)),
             r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001","ttl":300,"age":12,"body":{"e" : "é\u00e9"}}"#
         );
         let claimed = Message {
@@ -366,7 +364,7 @@ mod tests {
             ..sample()
         };
         assert_eq!(
-            written(|out| message(out, &queue, &claimed, now)),
+            written(|out| message(out, &messages_base(&queue), &claimed, now)),
             r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001?claim_id=000000010000000000000002","ttl":300,"age":12,"body":{"e" : "é\u00e9"},"checksum":"MD5:0"}"#
         );
     }

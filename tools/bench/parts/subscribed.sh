@@ -11,7 +11,7 @@ measure_part() {
     start subscribed embedded
     wrk_on subscribed "nobody subscribed" subscribed /v2/queues/bench/messages 1 1024
     stop subscribed
-    start subscribed embedded 'NUSKU_NOTIFICATION__WEBHOOK__ALLOWED_NETWORKS=["127.0.0.1"]'
+    start subscribed embedded NUSKU_NOTIFICATION__WEBHOOK__ALLOWED_NETWORKS=127.0.0.1
     subscribe subscribed receiver
     before=$(received receiver)
     wrk_on subscribed "a webhook" subscribed /v2/queues/bench/messages 1 1024
