@@ -330,7 +330,7 @@ pub fn links(out: &mut Vec<u8>, next: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{error, message, popped};
+    use super::{error, message, messages_base, popped};
     use crate::model::{ClaimId, Message, MessageId, QueueName, Timestamp};
 
     fn sample() -> Message {
