@@ -58,21 +58,6 @@ impl Webhook {
         Ok(Self { http, timeout, addresses: Cache::new(ADDRESSES_MAX) })
     }
 
-    /// What calls of this webhook share with others.
-    pub fn target(&self, subscriber: &str) -> String {
-        let address = self.address(subscriber);
-        address.map_or_else(|_| subscriber.to_owned(), |address| address.target.clone())
-    }
-
-    fn address(&self, subscriber: &str) -> Result<Arc<Address>, &'static str> {
-        if let Some(address) = self.addresses.get(subscriber) {
-            return Ok(address);
-        }
-        let address = Arc::new(Address::parse(subscriber)?);
-        self.addresses.insert(subscriber.to_owned(), Arc::clone(&address));
-        Ok(address)
-    }
-
     /// Calls the webhook at `subscriber`, with this token if there is one.
     ///
     /// # Errors
@@ -84,15 +69,26 @@ impl Webhook {
         notification: &Notification,
         token: Option<HeaderValue>,
     ) -> Result<Answered, String> {
-        let request = request(&*self.address(subscriber)?, notification, token)?;
+        let address = self.address(subscriber)?;
+        let request = request(&address, notification, token)?;
         Ok(self.http.send_for_head(request, self.timeout).await)
+    }
+
+    fn address(&self, subscriber: &str) -> Result<Arc<Address>, &'static str> {
+        if let Some(address) = self.addresses.get(subscriber) {
+            return Ok(address);
+        }
+        let address = Arc::new(Address::parse(subscriber)?);
+        self.addresses.insert(subscriber.to_owned(), Arc::clone(&address));
+        Ok(address)
     }
 }
 
 #[async_trait]
 impl Channel for Webhook {
     fn target(&self, subscriber: &str) -> String {
-        self.target(subscriber)
+        let address = self.address(subscriber);
+        address.map_or_else(|_| subscriber.to_owned(), |address| address.target.clone())
     }
 
     async fn deliver(&self, notification: &Notification) -> Outcome {
