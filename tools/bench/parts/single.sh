@@ -1,4 +1,4 @@
-# (j) One client that waits for each answer: what a durable post takes, beside
+# (k) One client that waits for each answer: what a durable post takes, beside
 # what the disk takes for the same bytes.
 # shellcheck shell=bash
 
@@ -19,7 +19,7 @@ single_on() {
 }
 
 report_part() {
-  echo "## (j) Posts of one message of 1 KiB by one client"
+  echo "## (k) Posts of one message of 1 KiB by one client"
   echo
   table single "disk: append 1 KiB, fdatasync"
 }
