@@ -1,5 +1,6 @@
 # Shared by the comparisons with Zaqar: its servers, what is measured on them,
-# and the lines that tell the difference. Source tools/bench/lib.sh first.
+# and the lines that tell the difference. tools/peers/run takes the servers from
+# here. Source tools/bench/lib.sh first.
 # shellcheck shell=bash
 
 WARMUP=1
@@ -11,26 +12,31 @@ ZAQAR_THREADS=${BENCH_ZAQAR_THREADS:-$CONNS}
 workloads=()
 declare -A titles flags backlogs
 
-# install_peers: MongoDB and Zaqar, where tools/provision puts them.
+# install_peers NAME...: where tools/provision puts them.
 install_peers() {
   local places
-  places=$(tools/provision)
+  places=$(tools/provision "$@")
   eval "$places"
-  MONGOD=$NUSKU_TEST_MONGOD ZAQAR=$NUSKU_TEST_ZAQAR
+  MONGOD=${NUSKU_TEST_MONGOD:-} ZAQAR=${NUSKU_TEST_ZAQAR:-}
 }
 
 # ---------------------------------------------------------------- servers
 
+# start_mongod: on a fresh directory, unless ${dir[mongod]} is one already. The port
+# stays the same, as a replica set knows its members by it.
 start_mongod() {
-  dir[mongod]=$(mktemp -d "$DATA/data-mongod-XXXXXX")
-  port[mongod]=$(free_port)
+  dir[mongod]=${dir[mongod]:-$(mktemp -d "$DATA/data-mongod-XXXXXX")}
+  port[mongod]=${port[mongod]:-$(free_port)}
   "$MONGOD" --bind_ip 127.0.0.1 --port "${port[mongod]}" --dbpath "${dir[mongod]}" \
     --replSet bench --wiredTigerCacheSizeGB 1 --nounixsocket --quiet \
     --setParameter diagnosticDataCollectionEnabled=false >"$OUT/server-mongod.log" 2>&1 &
   pid[mongod]=$!
   on_mongod <<'PYTHON' || die "MongoDB cannot be used: see $OUT/server-mongod.log"
-member = {"_id": 0, "host": address}
-client.admin.command("replSetInitiate", {"_id": "bench", "members": [member]})
+try:
+    client.admin.command("replSetGetStatus")
+except pymongo.errors.OperationFailure:
+    member = {"_id": 0, "host": address}
+    client.admin.command("replSetInitiate", {"_id": "bench", "members": [member]})
 for _ in range(600):
     if client.admin.command("hello")["isWritablePrimary"]:
         sys.exit()
