@@ -37,17 +37,20 @@ const PAD: usize = 1000;
 enum Pattern {
     RawOne,
     RawMany,
-    Post { queues: usize },
+    Post { queues: usize, batch: usize },
     Claim,
 }
 
-const ROWS: [(&str, Pattern, usize); 9] = [
+const ROWS: [(&str, Pattern, usize); 12] = [
     ("client library: insert_one", Pattern::RawOne, 64),
     ("client library: insert_many of 1000", Pattern::RawMany, 2),
-    ("post to one queue", Pattern::Post { queues: 1 }, 1),
-    ("post to one queue", Pattern::Post { queues: 1 }, 16),
-    ("post to one queue", Pattern::Post { queues: 1 }, 64),
-    ("post to 16 queues", Pattern::Post { queues: 16 }, 16),
+    ("post to one queue", Pattern::Post { queues: 1, batch: 1 }, 1),
+    ("post to one queue", Pattern::Post { queues: 1, batch: 1 }, 16),
+    ("post to one queue", Pattern::Post { queues: 1, batch: 1 }, 64),
+    ("post to one queue", Pattern::Post { queues: 1, batch: 1 }, 512),
+    ("post 10 to one queue", Pattern::Post { queues: 1, batch: 10 }, 64),
+    ("post to 16 queues", Pattern::Post { queues: 16, batch: 1 }, 16),
+    ("post 10 to 16 queues", Pattern::Post { queues: 16, batch: 10 }, 64),
     ("claim 10, delete 10, one queue", Pattern::Claim, 1),
     ("claim 10, delete 10, one queue", Pattern::Claim, 8),
     ("claim 10, delete 10, one queue", Pattern::Claim, 32),
@@ -66,14 +69,16 @@ async fn main() {
             rates.push(bench.rate(*pattern, *tasks).await);
         }
     }
-    println!("| pattern | tasks | messages/s | × insert_one |\n|---|---:|---:|---:|");
+    println!("| pattern | tasks | messages/s | × insert_one | of insert_many |");
+    println!("|---|---:|---:|---:|---:|");
     let median = |rates: &mut Vec<f64>| {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     };
     let medians: Vec<f64> = rates.iter_mut().map(median).collect();
     for ((name, _, tasks), rate) in ROWS.iter().zip(&medians) {
-        println!("| {name} | {tasks} | {rate:.0} | {:.2} |", rate / medians[0]);
+        let (one, many) = (rate / medians[0], rate / medians[1]);
+        println!("| {name} | {tasks} | {rate:.0} | {one:.2} | {many:.2} |");
     }
     bench.drop_databases().await;
 }
@@ -156,7 +161,7 @@ impl Bench {
                 self.raw.insert_many(documents).await.expect("an insert");
                 1000
             }
-            Pattern::Post { queues } => self.post(worker % queues, 1).await,
+            Pattern::Post { queues, batch } => self.post(worker % queues, batch).await,
             Pattern::Claim => self.claim().await,
         }
     }

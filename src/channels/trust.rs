@@ -74,7 +74,7 @@ impl Trusting {
 #[async_trait]
 impl Channel for Trusting {
     fn target(&self, subscriber: &str) -> String {
-        webhook::target(bare(subscriber))
+        self.webhook.target(bare(subscriber))
     }
 
     fn registers(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Webhooks: a subscriber is told by an HTTP request.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use moka::sync::Cache;
 use serde_json::Value;
 
 use super::address::Address;
@@ -26,6 +28,9 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
+/// Addresses that are remembered: to read one costs more than the rest of a request.
+const ADDRESSES_MAX: u64 = 4096;
+
 /// What became of a request that could be made.
 pub type Answered = Result<Response<()>, Failure>;
 
@@ -34,6 +39,8 @@ pub type Answered = Result<Response<()>, Failure>;
 pub struct Webhook {
     http: HttpClient,
     timeout: Duration,
+    /// By the URIs of subscribers.
+    addresses: Cache<String, Arc<Address>>,
 }
 
 impl Webhook {
@@ -47,7 +54,8 @@ impl Webhook {
         let trust = ca_file.map_or(Trust::WebRoots, Trust::WebRootsAnd);
         let connect_timeout = Duration::from_secs(settings.connect_timeout.into());
         let http = HttpClient::guarded(trust, connect_timeout, guard::guard(settings.allowed()))?;
-        Ok(Self { http, timeout: Duration::from_secs(settings.timeout.into()) })
+        let timeout = Duration::from_secs(settings.timeout.into());
+        Ok(Self { http, timeout, addresses: Cache::new(ADDRESSES_MAX) })
     }
 
     /// Calls the webhook at `subscriber`, with this token if there is one.
@@ -61,15 +69,26 @@ impl Webhook {
         notification: &Notification,
         token: Option<HeaderValue>,
     ) -> Result<Answered, String> {
-        let request = request(subscriber, notification, token)?;
+        let address = self.address(subscriber)?;
+        let request = request(&address, notification, token)?;
         Ok(self.http.send_for_head(request, self.timeout).await)
+    }
+
+    fn address(&self, subscriber: &str) -> Result<Arc<Address>, &'static str> {
+        if let Some(address) = self.addresses.get(subscriber) {
+            return Ok(address);
+        }
+        let address = Arc::new(Address::parse(subscriber)?);
+        self.addresses.insert(subscriber.to_owned(), Arc::clone(&address));
+        Ok(address)
     }
 }
 
 #[async_trait]
 impl Channel for Webhook {
     fn target(&self, subscriber: &str) -> String {
-        target(subscriber)
+        let address = self.address(subscriber);
+        address.map_or_else(|_| subscriber.to_owned(), |address| address.target.clone())
     }
 
     async fn deliver(&self, notification: &Notification) -> Outcome {
@@ -78,11 +97,6 @@ impl Channel for Webhook {
             Err(reason) => Outcome::Refused { reason },
         }
     }
-}
-
-/// What calls of this webhook share with others.
-pub fn target(subscriber: &str) -> String {
-    Address::parse(subscriber).map_or_else(|_| subscriber.to_owned(), |address| address.target)
 }
 
 /// What an answer, or its want, means.
@@ -125,17 +139,16 @@ fn of_failure(failure: &Failure) -> Outcome {
 }
 
 fn request(
-    subscriber: &str,
+    address: &Address,
     notification: &Notification,
     token: Option<HeaderValue>,
 ) -> Result<Request<Full<Bytes>>, String> {
-    let Address { uri, authorization, .. } = Address::parse(subscriber)?;
     let body = template::body(&notification.options, &notification.document)?.into_owned();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers
         .insert(USER_AGENT, HeaderValue::from_static(concat!("nusku/", env!("CARGO_PKG_VERSION"))));
-    headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
+    headers.extend(address.authorization.clone().map(|value| (AUTHORIZATION, value)));
     let given = notification.options.get("post_headers").unwrap_or(&Value::Null);
     headers::merge(&mut headers, given)?;
     let id = HeaderValue::try_from(&notification.id).map_err(|error| error.to_string())?;
@@ -150,7 +163,7 @@ fn request(
     headers.extend(token.map(|token| (AUTH_TOKEN, token)));
     let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
+    *request.uri_mut() = address.uri.clone();
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -169,6 +182,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
 
     #[test]
     fn the_time_to_wait_is_seconds_or_a_moment() {
@@ -189,8 +203,13 @@ mod tests {
 
     #[test]
     fn webhooks_on_one_host_and_port_share_it() {
-        assert_eq!(target("http://A/x"), target("http://a:80/y"));
-        assert_ne!(target("http://a/"), target("https://a/"));
-        assert_eq!(target("http://["), "http://[");
+        let settings = Settings::defaults().unwrap().notification.webhook;
+        let webhook = Webhook::new(&settings).unwrap();
+        assert_eq!(webhook.target("http://A/x"), webhook.target("http://a:80/y"));
+        assert_ne!(webhook.target("http://a/"), webhook.target("https://a/"));
+        for _ in 0..2 {
+            assert_eq!(webhook.target("http://A/x"), "a:80");
+            assert_eq!(webhook.target("http://["), "http://[");
+        }
     }
 }

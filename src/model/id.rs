@@ -50,21 +50,21 @@ macro_rules! object_id {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let digits: &[u8; 24] = text.as_bytes().try_into().ok()?;
-                let mut bytes = [0; 12];
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    *byte = (hex_value(pair[0])? << 4) | hex_value(pair[1])?;
+                let (mut bytes, mut seen) = ([0; 12], 0);
+                for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+                    let (high, low) = (hex_value(*high), hex_value(*low));
+                    *byte = high << 4 | low;
+                    seen |= high | low;
                 }
-                Some(Self(bytes))
+                (seen != NO_DIGIT).then_some(Self(bytes))
             }
 
             /// The printed form, without an allocation.
             #[must_use]
             pub fn hex(self) -> [u8; 24] {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
                 let mut hex = [0; 24];
-                for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-                    pair[0] = DIGITS[usize::from(byte >> 4)];
-                    pair[1] = DIGITS[usize::from(byte & 15)];
+                for (pair, byte) in hex.as_chunks_mut().0.iter_mut().zip(self.0) {
+                    *pair = HEX_PAIRS[usize::from(byte)];
                 }
                 hex
             }
@@ -72,7 +72,8 @@ macro_rules! object_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.hex().iter().try_for_each(|&digit| fmt::Write::write_char(f, char::from(digit)))
+                // They are ASCII digits.
+                f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
             }
         }
 
@@ -84,8 +85,37 @@ macro_rules! object_id {
     };
 }
 
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+/// What stands for every byte that is no hex digit: all bits, so that it shows in
+/// whatever it is combined with.
+const NO_DIGIT: u8 = 0xff;
+
+/// The two lowercase digits of every byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// The value of every hex digit.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let [_, digit] = HEX_PAIRS[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+const fn hex_value(digit: u8) -> u8 {
+    HEX_VALUES[digit as usize]
 }
 
 object_id! {

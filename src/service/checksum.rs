@@ -5,6 +5,7 @@
 //! ASCII only, one blank after `,` and `:`, keys in the order of their first
 //! appearance with the value of their last, numbers as Python writes them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use md5::{Digest as _, Md5};
@@ -101,11 +102,18 @@ impl<'a> Reader<'a> {
     fn string(&mut self, out: &mut Vec<u8>) {
         self.at += 1;
         out.push(b'"');
-        let rest = String::from_utf8_lossy(self.string_content());
-        let mut chars = rest.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' => match chars.next() {
+        let content = self.string_content();
+        // Much quicker than to replace what is no UTF-8, of which there is none.
+        let text = std::str::from_utf8(content);
+        let text = text.map_or_else(|_| String::from_utf8_lossy(content), Cow::Borrowed);
+        let mut rest = &*text;
+        loop {
+            let (plain, behind) = rest.split_at(plain_bytes(rest.as_bytes()));
+            out.extend_from_slice(plain.as_bytes());
+            let mut chars = behind.chars();
+            match chars.next() {
+                None => break,
+                Some('\\') => match chars.next() {
                     Some('u') => {
                         let digits: String = chars.by_ref().take(4).collect();
                         push_unit(out, u16::from_str_radix(&digits, 16).unwrap_or_default());
@@ -117,8 +125,9 @@ impl<'a> Reader<'a> {
                     Some('t') => out.extend_from_slice(b"\\t"),
                     other => push_char(out, other.unwrap_or('\\')),
                 },
-                c => push_char(out, c),
+                Some(c) => push_char(out, c),
             }
+            rest = chars.as_str();
         }
         out.push(b'"');
     }
@@ -126,12 +135,16 @@ impl<'a> Reader<'a> {
     /// What stands before the closing quote, which is stepped over.
     fn string_content(&mut self) -> &'a [u8] {
         let from = self.at;
-        while let Some(&byte) = self.text.get(self.at) {
-            match byte {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+        while let Some(rest) = self.text.get(self.at..) {
+            let Some(next) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                break;
+            };
+            self.at += next;
+            if rest[next] == b'"' {
+                break;
             }
+            self.at += 2;
         }
         let content = self.text.get(from..self.at).unwrap_or_default();
         self.at += 1;
@@ -154,6 +167,20 @@ impl<'a> Reader<'a> {
             out.extend_from_slice(if token == b"-0" { b"0" } else { token });
         }
     }
+}
+
+/// How many bytes at the beginning of a string Python leaves as they are.
+fn plain_bytes(text: &[u8]) -> usize {
+    // Whole chunks at once: this is most of what there is to do for a long text.
+    let (chunks, _) = text.as_chunks::<32>();
+    let all_stay = |chunk: &&[u8; 32]| chunk.iter().fold(true, |all, &byte| all & stays(byte));
+    let whole = chunks.iter().take_while(all_stay).count() * 32;
+    whole + text[whole..].iter().take_while(|&&byte| stays(byte)).count()
+}
+
+/// Whether Python leaves a byte of a string as it is.
+fn stays(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 fn push_char(out: &mut Vec<u8>, c: char) {

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::{FILE_NAME, body, header, schema};
+use super::matching::{self, DUE_SINCE, RUNS_SINCE};
+use super::{FILE_NAME, header, schema};
 
 /// A file up to this size is checked whole at every start; it takes a few
 /// milliseconds. A larger one is checked by `nusku store check`.
@@ -57,7 +58,8 @@ pub struct QueueInspection {
     pub claimed: u64,
     /// Not to be claimed yet.
     pub delayed: u64,
-    /// Bytes of its bodies.
+    /// Bytes of its bodies, with those of deleted messages that still lie in one
+    /// row with others.
     pub body_bytes: u64,
 }
 
@@ -89,7 +91,8 @@ fn all_faults(dir: &Path) -> Result<Vec<String>, OpenError> {
         faults = integrity_faults(&snapshot, "integrity_check")?;
     }
     if faults.is_empty() {
-        faults = matching_faults(&snapshot, steps)?;
+        matching::show_as_present(&snapshot, steps)?;
+        faults = matching::faults(&snapshot, steps)?;
     }
     Ok(faults)
 }
@@ -101,8 +104,9 @@ fn all_faults(dir: &Path) -> Result<Vec<String>, OpenError> {
 /// If there is no store, or it cannot be read.
 pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
     let file = dir.join(FILE_NAME);
-    let (conn, _) = open(dir)?;
+    let (conn, steps) = open(dir)?;
     let snapshot = conn.unchecked_transaction()?;
+    matching::show_as_present(&snapshot, steps)?;
     let pragma = |name| snapshot.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let unused_bytes = pragma("freelist_count")? * pragma("page_size")?;
     let size = |path: &Path| path.metadata().map_or(0, |about| about.len());
@@ -190,7 +194,7 @@ fn look_at_ends(conn: &Connection, steps: usize) -> rusqlite::Result<()> {
 }
 
 /// Every table that grows: the step that made it, its name, its primary key.
-const ORDERED: [(usize, &str, &[&str]); 15] = [
+const ORDERED: [(usize, &str, &[&str]); 17] = [
     (1, "ready", &["queue", "marker"]),
     (1, "claimed", &["queue", "marker"]),
     (1, "delayed", &["queue", "marker"]),
@@ -206,10 +210,9 @@ const ORDERED: [(usize, &str, &[&str]); 15] = [
     (3, "catalogue", &["project", "name"]),
     (4, "subscription", &["number"]),
     (DUE_SINCE, "due", &["project", "queue", "marker"]),
+    (RUNS_SINCE, "bundle", &["first"]),
+    (RUNS_SINCE, "bundle_text", &["first"]),
 ];
-
-/// The step that brought due messages.
-const DUE_SINCE: usize = 5;
 
 /// Opens the store to look at it; also how many steps its layout has taken.
 fn open(dir: &Path) -> Result<(Connection, usize), OpenError> {
@@ -237,67 +240,13 @@ fn integrity_faults(conn: &Connection, pragma: &str) -> Result<Vec<String>, Open
     Ok(if lines == ["ok"] { Vec::new() } else { lines })
 }
 
-fn matching_faults(conn: &Connection, steps: usize) -> rusqlite::Result<Vec<String>> {
-    let mut faults = Vec::new();
-    let mut count = |what: &str, sql: &str| -> rusqlite::Result<()> {
-        let found: u64 = conn.query_row(sql, [], |row| row.get(0))?;
-        if found > 0 {
-            faults.push(format!("{found} {what}"));
-        }
-        Ok(())
-    };
-    for table in ["ready", "claimed", "delayed"] {
-        count(
-            &format!("messages in {table} have no body"),
-            &format!(
-                "SELECT count(*) FROM {table} AS slip LEFT JOIN body
-                 ON body.number = coalesce(slip.number, slip.marker) WHERE body.number IS NULL"
-            ),
-        )?;
-    }
-    count(
-        "bodies belong to no message",
-        "SELECT count(*) FROM body WHERE NOT EXISTS (SELECT 1 FROM ready AS slip
-             WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))
-         AND NOT EXISTS (SELECT 1 FROM claimed AS slip
-             WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))
-         AND NOT EXISTS (SELECT 1 FROM delayed AS slip
-             WHERE slip.queue = body.queue AND slip.marker = coalesce(body.marker, body.number))",
-    )?;
-    count(
-        "messages have a number that will be given out again",
-        "SELECT count(*) FROM body WHERE number >= coalesce((SELECT next FROM sequence), 0)",
-    )?;
-    if steps >= 2 {
-        count(
-            "messages have a marker that will be given out again",
-            "SELECT count(*) FROM body JOIN queue ON queue.number = body.queue
-             WHERE coalesce(body.marker, body.number) >= coalesce(queue.next, 0)",
-        )?;
-    }
-    faults.extend(altered(conn, "body", "bodies")?);
-    if steps >= DUE_SINCE {
-        faults.extend(altered(conn, "due", "due messages")?);
-    }
-    Ok(faults)
-}
-
-/// How many texts in a table are not what was written.
-fn altered(conn: &Connection, table: &str, what: &str) -> rusqlite::Result<Option<String>> {
-    let mut bodies = conn.prepare(&format!("SELECT number, crc, text FROM {table}"))?;
-    let mut rows = bodies.query([])?;
-    let mut altered = 0;
-    while let Some(row) = rows.next()? {
-        if !body::is_intact(row.get(0)?, row.get(1)?, row.get_ref(2)?.as_bytes()?) {
-            altered += 1;
-        }
-    }
-    Ok((altered > 0).then(|| format!("{altered} {what} are not what was written")))
-}
-
 fn inspect_queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInspection>> {
     let mut queues = conn.prepare("SELECT number, project, name FROM queue ORDER BY 2, 3")?;
-    let mut bytes = conn.prepare("SELECT queue, sum(length(text)) FROM body GROUP BY queue")?;
+    let mut bytes = conn.prepare(
+        "SELECT queue, sum(bytes) FROM (SELECT queue, length(text) AS bytes FROM body
+             UNION ALL SELECT queue, length(text) FROM bundle JOIN bundle_text USING (first))
+         GROUP BY queue",
+    )?;
     let bytes: HashMap<i64, u64> = bytes
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -305,7 +254,7 @@ fn inspect_queues(conn: &Connection) -> rusqlite::Result<Vec<QueueInspection>> {
         .query_map([], |row| {
             let number: i64 = row.get(0)?;
             let count = |table: &str| {
-                let sql = format!("SELECT count(*) FROM {table} WHERE queue = ?1");
+                let sql = format!("SELECT coalesce(sum(count), 0) FROM {table} WHERE queue = ?1");
                 conn.prepare_cached(&sql)?.query_row([number], |row| row.get(0))
             };
             Ok(QueueInspection {

@@ -36,7 +36,7 @@ pub fn abandon(tx: &mut Tx<'_>, key: &QueueKey, only_if_empty: bool) -> OpResult
 
 fn holds_messages(tx: &Tx<'_>, queue: i64) -> rusqlite::Result<bool> {
     for place in Place::ALL {
-        if place.walk(tx.conn)?.exists((queue, 0))? {
+        if !place.is_empty(tx.conn, queue)? {
             return Ok(true);
         }
     }

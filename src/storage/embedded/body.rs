@@ -1,28 +1,24 @@
-//! Bodies: the large part of a message, written once.
+//! Bodies: the large part of a message, written once, in a row of its own or in
+//! a [`bundle`].
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::bundle::{self, Texts};
 use super::ids::Ids;
 use super::slip::Slip;
 use crate::model::{Body, JsonText, SealedBody, StoredMessage};
 
-/// A statement for [`insert`].
-pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-}
-
-/// Writes the body of the message with that slip, by a statement from
-/// [`inserter`].
+/// Writes the body of the message with that slip into a row of its own.
 pub fn insert(
-    into: &mut CachedStatement<'_>,
+    conn: &Connection,
     slip: &Slip,
     checksum: Option<&str>,
     body: &Written<'_>,
 ) -> rusqlite::Result<()> {
-    into.execute(params![
+    conn.prepare_cached("INSERT INTO body VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
         slip.number,
         slip.queue,
         slip.marker,
@@ -92,31 +88,79 @@ fn altered(number: u64) -> rusqlite::Error {
     )
 }
 
-/// A statement that removes the body of the message with that number.
-pub fn remover(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    conn.prepare_cached("DELETE FROM body WHERE number = ?1")
-}
-
-/// Removes the body of message `number`.
-pub fn remove(conn: &Connection, number: u64) -> rusqlite::Result<()> {
-    remover(conn)?.execute([number])?;
+/// Removes the bodies of a slip's messages.
+pub fn remove(conn: &Connection, slip: &Slip) -> rusqlite::Result<()> {
+    let (mut number, end) = (slip.number, slip.number + slip.count);
+    while number < end {
+        // First, for what was taken out of a bundle is no more in it.
+        let own = conn.prepare_cached("DELETE FROM body WHERE number = ?1")?.execute([number])? > 0;
+        number = match bundle::around(conn, number)?.filter(|_| !own && !slip.moved) {
+            Some(bundle) => {
+                let behind = end.min(bundle.end());
+                bundle.shrink(conn, behind - number)?;
+                behind
+            }
+            None => number + 1,
+        };
+    }
     Ok(())
 }
 
-/// Notes that message `number` is now at `marker` of that queue.
-pub fn relocate(conn: &Connection, number: u64, queue: i64, marker: u64) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE body SET queue = ?2, marker = ?3 WHERE number = ?1")?
-        .execute((number, queue, marker))?;
+/// Lets the bodies follow their slip, which is in another place now.
+pub fn relocate(conn: &Connection, slip: &Slip) -> rusqlite::Result<()> {
+    for slip in slip.singles() {
+        let moved = conn
+            .prepare_cached("UPDATE body SET queue = ?2, marker = ?3 WHERE number = ?1")?
+            .execute((slip.number, slip.queue, slip.marker))?;
+        if moved == 0 {
+            take_out(conn, &slip)?;
+        }
+    }
     Ok(())
 }
 
-/// The marker of message `number`, if it is in that queue.
+/// Moves a body from its bundle into a row of its own.
+fn take_out(conn: &Connection, slip: &Slip) -> rusqlite::Result<()> {
+    let Some(bundle) = bundle::around(conn, slip.number)? else { return Ok(()) };
+    let texts = bundle.texts(conn)?;
+    if let Some(found) = texts.as_ref().and_then(|texts| texts.get(slip.number)) {
+        let written = Written { crc: found.crc, text: found.text.into() };
+        insert(conn, slip, found.checksum, &written)?;
+    }
+    bundle.shrink(conn, 1)
+}
+
+/// The marker of the message with that number, or the one it had, if it was
+/// posted or moved to that queue and anything of it is left.
 pub fn locate(conn: &Connection, queue: i64, number: u64) -> rusqlite::Result<Option<u64>> {
-    conn.prepare_cached(
-        "SELECT coalesce(marker, number) FROM body WHERE number = ?1 AND queue = ?2",
-    )?
-    .query_row((number, queue), |row| row.get(0))
-    .optional()
+    let own = conn
+        .prepare_cached(
+            "SELECT coalesce(marker, number) FROM body WHERE number = ?1 AND queue = ?2",
+        )?
+        .query_row((number, queue), |row| row.get(0))
+        .optional()?;
+    match own {
+        Some(marker) => Ok(Some(marker)),
+        None => Ok(bundle::around(conn, number)?
+            .filter(|bundle| bundle.queue == queue)
+            .and_then(|bundle| bundle.marker_of(number))),
+    }
+}
+
+/// How many of a slip's messages have a body.
+pub fn count(conn: &Connection, slip: &Slip) -> rusqlite::Result<u64> {
+    let mut find = conn.prepare_cached("SELECT 1 FROM body WHERE number = ?1")?;
+    let (mut number, end) = (slip.number, slip.number + slip.count);
+    let mut found = 0;
+    while number < end {
+        let bundle = bundle::around(conn, number)?.filter(|_| !slip.moved);
+        let behind = bundle.map_or(number + 1, |bundle| end.min(bundle.end()));
+        if bundle.is_some() || find.exists([number])? {
+            found += behind - number;
+        }
+        number = behind;
+    }
+    Ok(found)
 }
 
 /// The whole messages that belong to `slips`; one whose body is gone was
@@ -127,27 +171,70 @@ pub fn complete(
     ids: &Ids,
     slips: &[Slip],
 ) -> rusqlite::Result<Vec<StoredMessage>> {
-    let mut find = conn.prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?;
+    let mut bodies = Bodies { conn, texts: None };
     let mut messages = Vec::with_capacity(slips.len());
     for slip in slips {
-        let found = find
-            .query_row([slip.number], |row| {
-                let body = read(slip.number, row.get(1)?, row.get_ref(2)?.as_bytes()?)?;
-                Ok((row.get(0)?, body))
-            })
-            .optional()?;
-        if let Some((checksum, body)) = found {
-            messages.push(message(slip, ids, body, checksum));
+        for place in 0..slip.count {
+            if let Some((checksum, body)) = bodies.find(slip, place)? {
+                messages.push(message(slip, place, ids, body, checksum));
+            }
         }
     }
     Ok(messages)
 }
 
-/// A slip and its body together.
-pub fn message(slip: &Slip, ids: &Ids, body: Body, checksum: Option<String>) -> StoredMessage {
+/// Finds bodies; remembers the last bundle, for its messages are often wanted
+/// together.
+struct Bodies<'c> {
+    conn: &'c Connection,
+    texts: Option<Texts>,
+}
+
+impl Bodies<'_> {
+    fn find(
+        &mut self,
+        slip: &Slip,
+        place: u64,
+    ) -> rusqlite::Result<Option<(Option<String>, Body)>> {
+        let number = slip.number + place;
+        if !slip.moved && self.open_bundle(number)? {
+            let found = self.texts.as_ref().and_then(|texts| texts.get(number));
+            return found
+                .map(|it| Ok((it.checksum.map(str::to_owned), read(number, it.crc, it.text)?)))
+                .transpose();
+        }
+        self.conn
+            .prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?
+            .query_row([number], |row| {
+                let body = read(number, row.get(1)?, row.get_ref(2)?.as_bytes()?)?;
+                Ok((row.get(0)?, body))
+            })
+            .optional()
+    }
+
+    /// Whether the body with that number was put into a bundle, which is then
+    /// the one remembered.
+    fn open_bundle(&mut self, number: u64) -> rusqlite::Result<bool> {
+        if self.texts.as_ref().is_some_and(|texts| texts.numbers().contains(&number)) {
+            return Ok(true);
+        }
+        let Some(bundle) = bundle::around(self.conn, number)? else { return Ok(false) };
+        self.texts = bundle.texts(self.conn)?;
+        Ok(true)
+    }
+}
+
+/// The message at that place of a slip, and its body, together.
+pub fn message(
+    slip: &Slip,
+    place: u64,
+    ids: &Ids,
+    body: Body,
+    checksum: Option<String>,
+) -> StoredMessage {
     StoredMessage {
-        id: slip.id(ids),
-        marker: slip.marker,
+        id: ids.message(slip.created, slip.number + place),
+        marker: slip.marker + place,
         ttl: slip.ttl,
         created: slip.created,
         claim: slip.claim.map(|number| ids.claim(number)),

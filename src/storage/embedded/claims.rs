@@ -1,5 +1,6 @@
 //! Claims: create, look at, renew, release.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::OpResult;
 use super::settle::settle;
-use super::slip::{Place, Slip};
+use super::slip::{self, Place, Slip};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, markers, queues};
 use crate::model::{ClaimId, ClaimOrder, DeadLetter, QueueKey, StoredClaim, Timestamp};
@@ -70,10 +71,12 @@ impl ClaimRow {
 
     /// What it still holds, by ascending marker.
     pub fn slips(&self, conn: &Connection) -> rusqlite::Result<Vec<Slip>> {
-        let mut slips = Vec::with_capacity(self.markers.len());
-        for &marker in &self.markers {
-            let slip = Place::Claimed.find(conn, self.queue, marker)?;
-            slips.extend(slip.filter(|slip| slip.claim == Some(self.number)));
+        let mut slips = Vec::new();
+        for side_by_side in self.markers.chunk_by(|one, next| one + 1 == *next) {
+            let [first, ..] = *side_by_side else { continue };
+            let range = first..first + side_by_side.len() as u64;
+            let there = Place::Claimed.within(conn, self.queue, range)?;
+            slips.extend(there.into_iter().filter(|slip| slip.claim == Some(self.number)));
         }
         Ok(slips)
     }
@@ -91,12 +94,11 @@ pub fn forget(conn: &Connection, number: u64) -> rusqlite::Result<()> {
 
 /// Notes that `gone` messages of a claim were deleted; the claim goes with the
 /// last one.
-pub fn shrink(conn: &Connection, number: u64, gone: usize) -> rusqlite::Result<()> {
-    let left: Option<i64> = conn
+pub fn shrink(conn: &Connection, number: u64, gone: u64) -> rusqlite::Result<()> {
+    let left: Option<u64> = conn
         .prepare_cached("SELECT live FROM claim WHERE number = ?1")?
         .query_row([number], |row| row.get(0))
         .optional()?;
-    let gone = i64::try_from(gone).unwrap_or(i64::MAX);
     match left {
         Some(left) if left > gone => {
             conn.prepare_cached("UPDATE claim SET live = ?2 WHERE number = ?1")?
@@ -123,11 +125,13 @@ fn create(
     now: Timestamp,
 ) -> OpResult<Option<Made>> {
     settle(tx, now)?;
-    let mut slips = oldest_ready(tx, queue, order.limit, now)?;
+    let mut slips = oldest_ready(tx, queue, order.limit.into(), now)?;
     if order.include_delayed {
-        hurry_delayed(tx.conn, queue, order.limit, now, &mut slips)?;
+        hurry_delayed(tx.conn, queue, order.limit.into(), now, &mut slips)?;
     }
-    remove_from(tx.conn, Place::Ready, &slips)?;
+    for slip in &slips {
+        Place::Ready.remove(tx.conn, slip)?;
+    }
     if let Some(rule) = &order.dead_letter {
         let (spent, good): (Vec<_>, Vec<_>) =
             slips.into_iter().partition(|slip| slip.claims >= rule.max_claim_count);
@@ -146,7 +150,7 @@ fn create(
         stretch(tx, slip, order.ttl, order.grace, now);
         slip.insert(&mut hold)?;
     }
-    let markers = slips.iter().map(|slip| slip.marker).collect();
+    let markers = slips.iter().flat_map(|slip| slip.marker..slip.end()).collect();
     ClaimRow { number, queue, ttl: order.ttl, expires, markers }.insert(tx.conn)?;
     tx.wake_by(expires);
     Ok(Some(Made { id: tx.ids.claim(number), expires, slips }))
@@ -157,60 +161,51 @@ fn create(
 fn hurry_delayed(
     conn: &Connection,
     queue: i64,
-    limit: u32,
+    limit: u64,
     now: Timestamp,
     slips: &mut Vec<Slip>,
 ) -> OpResult<()> {
-    let mut delayed = 0;
-    {
-        let mut walk = Place::Delayed.walk(conn)?;
-        let mut rows = walk.query((queue, 0))?;
-        while delayed < limit
-            && let Some(row) = rows.next()?
-        {
-            let slip = Slip::from_row(row)?;
-            if slip.expires > now {
-                slips.push(slip);
-                delayed += 1;
-            }
+    let mut delayed = Vec::new();
+    Place::Delayed.walk(conn, queue, slip::START, |slip| {
+        if slip.expires > now {
+            delayed.push(slip.marker);
+            slips.push(slip);
         }
+        if (delayed.len() as u64) < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    if delayed.is_empty() {
+        return Ok(());
     }
-    if delayed > 0 {
-        slips.sort_unstable_by_key(|slip| slip.marker);
-        slips.truncate(limit as usize);
-        remove_from(conn, Place::Delayed, slips)?;
+    slips.sort_unstable_by_key(|slip| slip.marker);
+    slip::truncate(slips, limit);
+    for slip in slips.iter().filter(|slip| delayed.contains(&slip.marker)) {
+        Place::Delayed.remove(conn, slip)?;
     }
     Ok(())
 }
 
 /// Up to `limit` free messages; steps over what expired.
-fn oldest_ready(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<Slip>> {
-    let mut slips: Vec<Slip> = Vec::with_capacity(limit as usize);
+fn oldest_ready(tx: &mut Tx<'_>, queue: i64, limit: u64, now: Timestamp) -> OpResult<Vec<Slip>> {
+    let (mut slips, mut count) = (Vec::new(), 0);
     let mut dead = 0;
     let mut dead_end = tx.dead_end(queue);
-    {
-        let mut walk = Place::Ready.walk(tx.conn)?;
-        let mut rows = walk.query((queue, dead_end))?;
-        while slips.len() < limit as usize
-            && let Some(row) = rows.next()?
-        {
-            let slip = Slip::from_row(row)?;
-            if slip.expires > now {
-                slips.push(slip);
-            } else if slips.is_empty() {
-                dead += 1;
-                dead_end = slip.marker;
-            }
+    Place::Ready.walk(tx.conn, queue, dead_end, |slip| {
+        if slip.expires > now {
+            count += slip.count;
+            slips.push(slip);
+        } else if slips.is_empty() {
+            dead += 1;
+            dead_end = slip.end() - 1;
         }
-    }
+        if count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    slip::truncate(&mut slips, limit);
     tx.note_dead_end(queue, dead_end, dead);
     Ok(slips)
-}
-
-/// Removes those of the slips that lie there.
-fn remove_from(conn: &Connection, place: Place, slips: &[Slip]) -> rusqlite::Result<()> {
-    let mut remove = place.remover(conn)?;
-    slips.iter().try_for_each(|slip| slip.remove(&mut remove))
 }
 
 /// Lets a message live on beyond its claim, see [`ClaimOrder::grace`].
@@ -218,7 +213,13 @@ fn stretch(tx: &mut Tx<'_>, slip: &mut Slip, ttl: u32, grace: u32, now: Timestam
     if slip.expires < now.plus(ttl) {
         slip.ttl = ttl.saturating_add(grace);
         slip.expires = now.plus(slip.ttl);
-        tx.state.runs.stretched(slip.number, slip.expires);
+        note_stretched(tx, slip);
+    }
+}
+
+fn note_stretched(tx: &mut Tx<'_>, slip: &Slip) {
+    for number in slip.number..slip.number + slip.count {
+        tx.state.runs.stretched(number, slip.expires);
     }
 }
 
@@ -241,21 +242,23 @@ fn bury(
         let placed = queues::is_placed(tx.conn, from)?;
         queues::insert(tx, &grave, Arc::default(), placed)?
     };
-    tx.note_arrivals(queue, spent.len());
-    let first = markers::take(tx, queue, spent.len(), now)?;
-    for (marker, mut slip) in (first..).zip(spent) {
+    let count = slip::total(&spent);
+    tx.note_arrivals(queue, count);
+    let mut marker = markers::take(tx, queue, usize::try_from(count).unwrap_or(usize::MAX), now)?;
+    for mut slip in spent {
         slip.queue = queue;
         slip.marker = marker;
+        marker = slip.end();
         slip.moved = true;
         slip.claims = 0;
         slip.claim = None;
         if let Some(ttl) = rule.ttl {
             slip.ttl = ttl;
             slip.expires = now.plus(ttl);
-            tx.state.runs.stretched(slip.number, slip.expires);
+            note_stretched(tx, &slip);
         }
         slip.insert(&mut Place::Ready.inserter(tx.conn)?)?;
-        body::relocate(tx.conn, slip.number, queue, slip.marker)?;
+        body::relocate(tx.conn, &slip)?;
     }
     Ok(())
 }
@@ -292,7 +295,7 @@ fn release(tx: &mut Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult
         slip.claims = 0;
         slip.claim = None;
         slip.shift(tx.conn, Place::Claimed, Place::Ready)?;
-        tx.note_alive(queue, slip.marker);
+        tx.note_alive(&slip);
     }
     Ok(forget(tx.conn, claim.number)?)
 }

@@ -119,26 +119,24 @@ fn slot_of(expires: Timestamp) -> i64 {
     expires.seconds().saturating_add(SLOT_SECONDS - 1).div_euclid(SLOT_SECONDS)
 }
 
-/// Removes up to `budget` expired messages.
-pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<Collected> {
+/// Removes about `budget` expired messages.
+pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: u64) -> OpResult<Collected> {
     let mut collected = Collected::default();
     let mut left = budget;
     while left > 0 {
         let Some((slot, first, last)) = next_run(tx.conn, now)? else { return Ok(collected) };
         tx.state.runs.close(slot);
-        let bodies = bodies_between(tx.conn, first, last, left)?;
-        for body in &bodies {
-            if remove_if_expired(tx, body, now)? {
-                collected.messages += 1;
-            }
+        let (rows, walked_to) = rows_between(tx.conn, first, last, left)?;
+        for row in &rows {
+            collected.messages += remove_expired(tx, row, now)?;
         }
         tx.conn
             .prepare_cached("DELETE FROM expiry WHERE slot = ?1 AND first = ?2")?
             .execute((slot, first))?;
-        if let Some(walked) = bodies.last().filter(|_| bodies.len() == left) {
-            tx.conn.prepare_cached(SAVE_RUN)?.execute((slot, walked.number + 1, last))?;
+        if let Some(behind) = walked_to {
+            tx.conn.prepare_cached(SAVE_RUN)?.execute((slot, behind, last))?;
         }
-        left = left.saturating_sub(bodies.len().max(1));
+        left = left.saturating_sub(rows.iter().map(|row| row.count).sum::<u64>().max(1));
     }
     collected.more = true;
     Ok(collected)
@@ -152,39 +150,61 @@ fn next_run(conn: &Connection, now: Timestamp) -> rusqlite::Result<Option<(i64, 
         .optional()
 }
 
-struct BodyKey {
+/// A row of bodies: one, or a bundle.
+struct Bodies {
     number: u64,
+    count: u64,
     queue: i64,
     marker: u64,
 }
 
-fn bodies_between(
+/// The rows with bodies of those numbers, until they have `most` of them: then
+/// also the number to go on with.
+fn rows_between(
     conn: &Connection,
     first: u64,
     last: u64,
-    most: usize,
-) -> rusqlite::Result<Vec<BodyKey>> {
-    conn.prepare_cached(
-        "SELECT number, queue, coalesce(marker, number) FROM body
-         WHERE number BETWEEN ?1 AND ?2 ORDER BY number LIMIT ?3",
-    )?
-    .query_map((first, last, most), |row| {
-        Ok(BodyKey { number: row.get(0)?, queue: row.get(1)?, marker: row.get(2)? })
-    })?
-    .collect()
+    most: u64,
+) -> rusqlite::Result<(Vec<Bodies>, Option<u64>)> {
+    let mut find = conn.prepare_cached(
+        "SELECT number, 1, queue, coalesce(marker, number) FROM body
+         WHERE number BETWEEN ?1 AND ?2
+         UNION ALL SELECT first, count, queue, marker FROM bundle
+         WHERE first BETWEEN coalesce((SELECT max(first) FROM bundle WHERE first <= ?1), ?1) AND ?2
+         ORDER BY 1",
+    )?;
+    let mut rows = find.query((first, last))?;
+    let (mut found, mut count) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let row = Bodies {
+            number: row.get(0)?,
+            count: row.get(1)?,
+            queue: row.get(2)?,
+            marker: row.get(3)?,
+        };
+        // Never from the midst of a bundle: of that, a row was taken out.
+        if count >= most && row.number > first {
+            return Ok((found, Some(row.number)));
+        }
+        count += row.count;
+        found.push(row);
+    }
+    Ok((found, None))
 }
 
-fn remove_if_expired(tx: &mut Tx<'_>, body: &BodyKey, now: Timestamp) -> OpResult<bool> {
+/// Removes those messages of a row that have expired; returns how many.
+fn remove_expired(tx: &mut Tx<'_>, row: &Bodies, now: Timestamp) -> OpResult<u64> {
+    let mut removed = 0;
     for place in Place::ALL {
-        if let Some(slip) = place.find(tx.conn, body.queue, body.marker)? {
-            if slip.expires > now {
-                return Ok(false);
+        let range = row.marker..row.marker + row.count;
+        for slip in place.within(tx.conn, row.queue, range)? {
+            if slip.expires <= now {
+                super::messages::remove(tx, place, &slip)?;
+                removed += slip.count;
             }
-            super::messages::remove(tx, place, &slip)?;
-            return Ok(true);
         }
     }
-    Ok(false)
+    Ok(removed)
 }
 
 #[cfg(test)]

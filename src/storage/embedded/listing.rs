@@ -1,11 +1,13 @@
 //! Reading messages: pages, by ids, counts. Runs on a reader's snapshot.
 
+use std::ops::ControlFlow;
+
 use rusqlite::Connection;
 
 use super::body;
 use super::ids::Ids;
 use super::resume;
-use super::slip::{ClientColumn, Place, Slip};
+use super::slip::{self, ClientColumn, Place, Slip};
 use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// The messages behind a marker.
@@ -22,43 +24,34 @@ pub fn page(
         Some(Marker::Message(id)) => marker_of(conn, queue, ids, id)?,
     };
     // Beyond what a signed integer holds there is nothing.
-    let Ok(behind) = i64::try_from(behind) else { return Ok(Vec::new()) };
+    if i64::try_from(behind).is_err() {
+        return Ok(Vec::new());
+    }
     let without = query.without.clone().map(ClientColumn);
     let wanted =
         |slip: &Slip| slip.expires > now && without.as_ref().is_none_or(|own| *own != slip.client);
 
+    let limit = u64::from(query.limit);
     let mut slips = Vec::new();
     let optional =
         [(Place::Claimed, query.include_claimed), (Place::Delayed, query.include_delayed)];
     let places = optional.into_iter().filter_map(|(place, wanted)| wanted.then_some(place));
     for place in std::iter::once(Place::Ready).chain(places) {
-        walk(conn, place, (queue, behind), query.limit as usize, wanted, &mut slips)?;
+        let mut found = 0;
+        place.walk(conn, queue, behind, |slip| {
+            if found >= limit {
+                return ControlFlow::Break(());
+            }
+            if wanted(&slip) {
+                found += slip.count;
+                slips.push(slip);
+            }
+            ControlFlow::Continue(())
+        })?;
     }
     slips.sort_unstable_by_key(|slip| slip.marker);
-    slips.truncate(query.limit as usize);
+    slip::truncate(&mut slips, limit);
     body::complete(conn, ids, &slips)
-}
-
-fn walk(
-    conn: &Connection,
-    place: Place,
-    start: (i64, i64),
-    most: usize,
-    wanted: impl Fn(&Slip) -> bool,
-    into: &mut Vec<Slip>,
-) -> rusqlite::Result<()> {
-    let end = into.len() + most;
-    let mut statement = place.walk(conn)?;
-    let mut rows = statement.query(start)?;
-    while into.len() < end
-        && let Some(row) = rows.next()?
-    {
-        let slip = Slip::from_row(row)?;
-        if wanted(&slip) {
-            into.push(slip);
-        }
-    }
-    Ok(())
 }
 
 /// The marker of a message, or where to go on behind one that is gone.
@@ -105,14 +98,18 @@ pub fn stats(conn: &Connection, queue: i64, ids: &Ids, now: Timestamp) -> rusqli
     let ends = |back: bool| -> rusqlite::Result<Vec<Slip>> {
         let mut found = Vec::new();
         for place in [Place::Ready, Place::Claimed] {
-            let mut walk = if back { place.walk_back(conn)? } else { place.walk(conn)? };
-            let mut rows = walk.query((queue, 0))?;
-            while let Some(row) = rows.next()? {
-                let slip = Slip::from_row(row)?;
-                if slip.expires > now {
-                    found.push(slip);
-                    break;
+            let first_alive = |slip: Slip| {
+                if slip.expires <= now {
+                    return ControlFlow::Continue(());
                 }
+                let end = if back { slip.end() - 1 } else { slip.marker };
+                found.push(slip.part(end..end + 1));
+                ControlFlow::Break(())
+            };
+            if back {
+                place.walk_back(conn, queue, first_alive)?;
+            } else {
+                place.walk(conn, queue, slip::START, first_alive)?;
             }
         }
         Ok(found)

@@ -1,13 +1,14 @@
 //! Messages: post, delete, pop, purge; reading is in [`super::listing`].
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{CachedStatement, Connection};
 
+use super::bundle::{self, Bundle};
 use super::error::OpResult;
 use super::settle::settle;
-use super::slip::{ClaimedTaker, Place, Slip};
+use super::slip::{self, Place, Slip};
 use super::tx::Tx;
 use super::{EmbeddedDriver, body, claims, due, listing, markers};
 use crate::model::{
@@ -17,21 +18,7 @@ use crate::model::{
 use crate::storage::{Error, MessageController, Result};
 
 /// Messages a purge removes in one commit.
-const PURGE_SLICE: usize = 1000;
-
-/// The statements of a post. Posts come in crowds: the statements are looked up
-/// once for all the posts of a commit.
-pub struct PostStatements<'c> {
-    body: CachedStatement<'c>,
-    ready: CachedStatement<'c>,
-}
-
-impl<'c> PostStatements<'c> {
-    /// Looks them up.
-    pub fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self { body: body::inserter(conn)?, ready: Place::Ready.first_inserter(conn)? })
-    }
-}
+const PURGE_SLICE: u64 = 1000;
 
 fn post(
     tx: &mut Tx<'_>,
@@ -51,14 +38,13 @@ fn post(
         slip.marker = marker;
         slip.ttl = message.ttl;
         slip.expires = now.plus(message.ttl);
-        let statements = tx.post_statements()?;
         let written = body::Written::new(slip.number, &message.body);
-        body::insert(&mut statements.body, &slip, message.checksum.as_deref(), &written)?;
+        tx.posting.add_body(tx.conn, &slip, message.checksum.as_deref(), &written)?;
         if let Some(into) = &mut due {
             due::insert(into, key, &slip, message, &written)?;
         }
         if message.delay == 0 {
-            slip.insert_first(&mut statements.ready)?;
+            tx.posting.add_ready(tx.conn, &slip)?;
         } else {
             delay(tx, &slip, now.plus(message.delay))?;
         }
@@ -66,7 +52,7 @@ fn post(
         tx.note_posted(slip.number, message);
         ids.push(slip.id(tx.ids));
     }
-    tx.note_arrivals(queue, ids.len());
+    tx.note_arrivals(queue, ids.len() as u64);
     if is_due {
         tx.note_due(key);
     }
@@ -111,12 +97,17 @@ fn find_at(tx: &Tx<'_>, queue: i64, marker: u64, id: MessageId) -> OpResult<Opti
     Ok(None)
 }
 
-/// Removes a message, wherever it lies.
+/// Removes messages that lie at that place.
 pub fn remove(tx: &Tx<'_>, place: Place, slip: &Slip) -> OpResult<()> {
-    slip.remove(&mut place.remover(tx.conn)?)?;
-    body::remove(tx.conn, slip.number)?;
+    place.remove(tx.conn, slip)?;
+    forget(tx, place, slip)
+}
+
+/// Removes what is left of messages whose slip was taken out of that place.
+pub fn forget(tx: &Tx<'_>, place: Place, slip: &Slip) -> OpResult<()> {
+    body::remove(tx.conn, slip)?;
     if let (Place::Claimed, Some(claim)) = (place, slip.claim) {
-        claims::shrink(tx.conn, claim, 1)?;
+        claims::shrink(tx.conn, claim, slip.count)?;
     }
     Ok(())
 }
@@ -157,28 +148,77 @@ fn delete_many(
     if let Some(claims) = claims {
         check_all_claimed(tx, queue, ids, claims, now)?;
     }
-    // Nearly always all are held by one claim, whose row is touched once.
-    let mut emptied: Vec<(u64, usize)> = Vec::new();
-    let mut claimed = ClaimedTaker::new(tx.conn)?;
-    let mut bodies = body::remover(tx.conn)?;
-    for &id in ids {
-        let Some(number) = tx.ids.message_number(id) else { continue };
-        let Some(marker) = body::locate(tx.conn, queue, number)? else { continue };
-        let created = Timestamp::from_seconds(i64::from(id.parts().0));
-        if let Some(claim) = claimed.take(queue, marker, created)? {
-            bodies.execute([number])?;
-            match emptied.last_mut() {
-                Some((last, count)) if *last == claim => *count += 1,
-                _ => emptied.push((claim, 1)),
+    for doomed in runs_of(tx, queue, ids)? {
+        // A run that fits another message at that place by chance does not fit
+        // its number.
+        let same = |slip: &Slip| slip.created == doomed.created && slip.lead() == doomed.lead();
+        let range = doomed.marker..doomed.end();
+        let taken = Place::Claimed.take(tx.conn, queue, range, same)?;
+        for slip in &taken {
+            forget(tx, Place::Claimed, slip)?;
+        }
+        if slip::total(&taken) == doomed.count {
+            continue;
+        }
+        // Some are free, or were moved, or are gone.
+        for number in doomed.number..doomed.number + doomed.count {
+            let id = tx.ids.message(doomed.created, number);
+            if let Some((place, slip)) = find(tx, queue, id)? {
+                remove(tx, place, &slip)?;
             }
-        } else if let Some((place, slip)) = find_at(tx, queue, marker, id)? {
-            remove(tx, place, &slip)?;
         }
     }
-    for (claim, count) in emptied {
-        claims::shrink(tx.conn, claim, count)?;
-    }
     Ok(())
+}
+
+/// Messages to be deleted, side by side when they were posted.
+struct Doomed {
+    marker: u64,
+    number: u64,
+    count: u64,
+    created: Timestamp,
+}
+
+impl Doomed {
+    fn end(&self) -> u64 {
+        self.marker + self.count
+    }
+
+    /// As [`Slip::lead`].
+    fn lead(&self) -> u64 {
+        self.marker.wrapping_sub(self.number)
+    }
+}
+
+/// What those ids name, as runs: ids of one claim come in its order.
+fn runs_of(tx: &Tx<'_>, queue: i64, ids: &[MessageId]) -> OpResult<Vec<Doomed>> {
+    let mut runs: Vec<Doomed> = Vec::new();
+    let mut bundle: Option<Bundle> = None;
+    for &id in ids {
+        let Some(number) = tx.ids.message_number(id) else { continue };
+        let created = Timestamp::from_seconds(i64::from(id.parts().0));
+        if bundle.is_none_or(|it| it.marker_of(number).is_none()) {
+            bundle = bundle::around(tx.conn, number)?.filter(|it| it.queue == queue);
+        }
+        let marker = match bundle.and_then(|it| it.marker_of(number)) {
+            Some(marker) => marker,
+            None => match body::locate(tx.conn, queue, number)? {
+                Some(marker) => marker,
+                None => continue,
+            },
+        };
+        match runs.last_mut() {
+            Some(run)
+                if run.end() == marker
+                    && run.number + run.count == number
+                    && run.created == created =>
+            {
+                run.count += 1;
+            }
+            _ => runs.push(Doomed { marker, number, count: 1, created }),
+        }
+    }
+    Ok(runs)
 }
 
 fn check_all_claimed(
@@ -204,43 +244,47 @@ fn check_all_claimed(
     Ok(())
 }
 
-/// The oldest slips that no live claim holds, expired ones aside.
+/// The oldest messages that no live claim holds, expired ones aside.
 fn oldest_unclaimed(
     tx: &Tx<'_>,
     queue: i64,
-    most: usize,
+    most: u64,
     keep: impl Fn(&Slip) -> bool,
 ) -> OpResult<Vec<(Place, Slip)>> {
     let mut found = Vec::new();
     for place in [Place::Ready, Place::Delayed] {
-        let mut walk = place.walk(tx.conn)?;
-        let mut rows = walk.query((queue, 0))?;
         let mut kept = 0;
-        while kept < most
-            && let Some(row) = rows.next()?
-        {
-            let slip = Slip::from_row(row)?;
+        place.walk(tx.conn, queue, slip::START, |slip| {
             if keep(&slip) {
+                kept += slip.count;
                 found.push((place, slip));
-                kept += 1;
             }
-        }
+            if kept < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
     }
     found.sort_by_key(|(_, slip)| slip.marker);
-    found.truncate(most);
+    let mut left = most;
+    found.retain_mut(|(_, slip)| {
+        slip.count = slip.count.min(left);
+        left -= slip.count;
+        slip.count > 0
+    });
     Ok(found)
 }
 
 fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<StoredMessage>> {
     settle(tx, now)?;
-    let found = oldest_unclaimed(tx, queue, limit as usize, |slip| slip.expires > now)?;
+    let found = oldest_unclaimed(tx, queue, limit.into(), |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
     let mut messages = body::complete(tx.conn, tx.ids, &slips)?;
     let sealed = messages.iter().position(|message| matches!(message.body, Body::Sealed(_)));
-    let end = sealed.map(|first| messages[first].marker);
+    let end = sealed.map_or(u64::MAX, |first| messages[first].marker);
     messages.truncate(sealed.unwrap_or(messages.len()));
-    for (place, slip) in found.iter().filter(|(_, slip)| end.is_none_or(|end| slip.marker < end)) {
-        remove(tx, *place, slip)?;
+    for (place, slip) in found {
+        let part = slip.part(slip.marker..end);
+        if part.count > 0 {
+            remove(tx, place, &part)?;
+        }
     }
     Ok(messages)
 }
@@ -268,12 +312,15 @@ fn pop_these(
 /// returns whether there is more.
 fn purge_slice(tx: &mut Tx<'_>, queue: i64, end: u64, now: Timestamp) -> OpResult<bool> {
     settle(tx, now)?;
-    let found = oldest_unclaimed(tx, queue, PURGE_SLICE, |_| true)?;
-    let doomed: Vec<_> = found.into_iter().filter(|(_, slip)| slip.marker < end).collect();
-    for (place, slip) in &doomed {
-        remove(tx, *place, slip)?;
+    let mut purged = 0;
+    for (place, slip) in oldest_unclaimed(tx, queue, PURGE_SLICE, |_| true)? {
+        let part = slip.part(slip.marker..end);
+        if part.count > 0 {
+            remove(tx, place, &part)?;
+        }
+        purged += part.count;
     }
-    Ok(doomed.len() == PURGE_SLICE)
+    Ok(purged == PURGE_SLICE)
 }
 
 #[async_trait]
@@ -292,7 +339,7 @@ impl MessageController for EmbeddedDriver {
         let missing = || Error::QueueDoesNotExist(key.clone());
         let queue = self.find_queue(key).await?.ok_or_else(missing)?;
         let (key, client) = (key.clone(), client.clone());
-        self.write(move |tx| {
+        self.write_post(queue.number, move |tx| {
             tx.require(&key, &queue)?;
             post(tx, &key, queue.number, client, &messages, now)
         })

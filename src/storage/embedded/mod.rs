@@ -9,6 +9,7 @@ pub mod admin;
 mod adopt;
 mod announcer;
 mod body;
+mod bundle;
 mod catalogue;
 mod checkpointer;
 mod claims;
@@ -23,8 +24,10 @@ mod ids;
 mod listing;
 mod lock;
 mod markers;
+mod matching;
 mod messages;
 mod pools;
+mod posting;
 mod queues;
 mod reader;
 mod recent;
@@ -159,6 +162,14 @@ impl EmbeddedDriver {
         self.writer.write(work).await
     }
 
+    async fn write_post<T, F>(&self, queue: i64, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
+        self.writer.write_post(queue, work).await
+    }
+
     async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -232,11 +243,11 @@ impl DataDriver for EmbeddedDriver {
     async fn gc(&self, now: Timestamp) -> Result<Collected> {
         self.write(move |tx| {
             settle::settle(tx, now)?;
-            let collected = expiry::collect(tx, now, GC_SLICE)?;
+            let collected = expiry::collect(tx, now, GC_SLICE as u64)?;
             if collected.more {
                 return Ok(collected);
             }
-            let swept = queues::sweep(tx, GC_SLICE)?;
+            let swept = queues::sweep(tx, GC_SLICE as u64)?;
             let messages = collected.messages + swept.messages;
             let more = swept.more
                 || markers::forget_retired(tx.conn, now, GC_SLICE)?

@@ -1,5 +1,6 @@
 //! The records of queues.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::EmbeddedDriver;
 use super::error::{OpResult, unavailable};
 use super::registry::{Known, QueueRef};
-use super::slip::{Place, Slip};
+use super::slip::{self, Place};
 use super::tx::{Effect, Tx};
 use super::{body, markers};
 use crate::model::{Metadata, ProjectId, QueueFilter, QueueKey, QueueKind, QueueName, QueueRecord};
@@ -110,8 +111,8 @@ pub fn remove(tx: &mut Tx<'_>, key: &QueueKey, number: i64) -> OpResult<()> {
     Ok(())
 }
 
-/// Removes up to `budget` messages of deleted queues.
-pub fn sweep(tx: &mut Tx<'_>, budget: usize) -> OpResult<Collected> {
+/// Removes about `budget` messages of deleted queues.
+pub fn sweep(tx: &mut Tx<'_>, budget: u64) -> OpResult<Collected> {
     let first: Option<i64> = tx
         .conn
         .prepare_cached("SELECT queue FROM dropped LIMIT 1")?
@@ -121,27 +122,24 @@ pub fn sweep(tx: &mut Tx<'_>, budget: usize) -> OpResult<Collected> {
     let mut swept = 0;
     for place in Place::ALL {
         let mut slips = Vec::new();
-        {
-            let mut walk = place.walk(tx.conn)?;
-            let mut rows = walk.query((queue, 0))?;
-            while swept + slips.len() < budget
-                && let Some(row) = rows.next()?
-            {
-                slips.push(Slip::from_row(row)?);
+        place.walk(tx.conn, queue, slip::START, |slip| {
+            if swept >= budget {
+                return ControlFlow::Break(());
             }
-        }
+            swept += slip.count;
+            slips.push(slip);
+            ControlFlow::Continue(())
+        })?;
         // Claims of the queue run out by themselves: see the timers.
-        let mut remove = place.remover(tx.conn)?;
         for slip in &slips {
-            slip.remove(&mut remove)?;
-            body::remove(tx.conn, slip.number)?;
+            place.remove(tx.conn, slip)?;
+            body::remove(tx.conn, slip)?;
         }
-        swept += slips.len();
     }
     if swept < budget {
         tx.conn.prepare_cached("DELETE FROM dropped WHERE queue = ?1")?.execute([queue])?;
     }
-    Ok(Collected { messages: swept as u64, more: true })
+    Ok(Collected { messages: swept, more: true })
 }
 
 fn list(

@@ -65,12 +65,17 @@ impl RecentBodies {
     /// The whole messages that belong to `slips`, if all their bodies are here.
     pub fn complete(&self, ids: &Ids, slips: &[Slip]) -> Option<Vec<StoredMessage>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |slip: &Slip| {
-            let at = kept.bodies.binary_search_by_key(&slip.number, |body| body.number).ok()?;
+        let find = |(slip, place): (&Slip, u64)| {
+            let number = slip.number + place;
+            let at = kept.bodies.binary_search_by_key(&number, |body| body.number).ok()?;
             let Posted { body, checksum, .. } = kept.bodies.get(at)?;
-            Some(body::message(slip, ids, body.clone(), checksum.clone()))
+            Some(body::message(slip, place, ids, body.clone(), checksum.clone()))
         };
-        slips.iter().map(find).collect()
+        slips
+            .iter()
+            .flat_map(|slip| (0..slip.count).map(move |place| (slip, place)))
+            .map(find)
+            .collect()
     }
 }
 

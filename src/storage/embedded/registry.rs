@@ -41,8 +41,9 @@ impl Deref for QueueRef {
     }
 }
 
-/// The most queues kept; those looked up least recently are forgotten first.
-const ENTRIES_MAX: usize = 1 << 17;
+/// The most queues kept, a few hundred bytes each; those looked up least recently are
+/// forgotten first, half of all at once.
+const ENTRIES_MAX: usize = 1 << 18;
 
 /// The queues known.
 #[derive(Debug, Default)]

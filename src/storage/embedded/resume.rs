@@ -5,6 +5,8 @@
 //! markers, but for dead letters that moved: so the place is found by halving.
 //! In doubt the page begins too early, never too late: nobody misses a message.
 
+use std::ops::ControlFlow;
+
 use rusqlite::Connection;
 
 use super::slip::{Place, Slip};
@@ -23,15 +25,15 @@ pub fn behind(conn: &Connection, queue: i64, number: u64) -> rusqlite::Result<u6
 }
 
 fn behind_in(conn: &Connection, place: Place, queue: i64, number: u64) -> rusqlite::Result<u64> {
-    let newest = {
-        let mut walk = place.walk_back(conn)?;
-        let mut rows = walk.query((queue, 0))?;
-        rows.next()?.map(Slip::from_row).transpose()?
-    };
+    let mut newest = None;
+    place.walk_back(conn, queue, |slip| {
+        newest = Some(slip.end() - 1);
+        ControlFlow::Break(())
+    })?;
     let Some(newest) = newest else { return Ok(0) };
     // All up to `low` is not newer than the message; `high` is where to look no
     // further.
-    let (mut low, mut high) = (0, newest.marker);
+    let (mut low, mut high) = (0, newest);
     while low < high {
         let middle = low + (high - low) / 2;
         match first_unmoved(conn, place, queue, middle)? {
@@ -49,16 +51,14 @@ fn first_unmoved(
     queue: i64,
     marker: u64,
 ) -> rusqlite::Result<Option<Slip>> {
-    let mut walk = place.walk(conn)?;
-    let mut rows = walk.query((queue, marker))?;
-    for _ in 0..MOVED_MAX {
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let slip = Slip::from_row(row)?;
-        if !slip.moved {
-            return Ok(Some(slip));
-        }
-    }
-    Ok(None)
+    let (mut unmoved, mut seen) = (None, 0);
+    place.walk(conn, queue, marker, |slip| {
+        seen += 1;
+        unmoved = Some(slip).filter(|slip| !slip.moved);
+        let enough = unmoved.is_some() || seen == MOVED_MAX;
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(unmoved)
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! The layout on disk, and how it changes.
 //!
 //! One SQLite file, `nusku.db`, in write-ahead mode. Everything a message is,
-//! is in two rows:
+//! is in two places:
 //!
-//! * `body`: the text, written once, keyed by the message's number. Numbers
+//! * its *body*, the text, written once, found by the message's number. Numbers
 //!   come from one sequence for the whole store and are never used twice, so
-//!   new bodies always go to the end of the table, whatever their queue. `crc`
+//!   new bodies always go to the end of the table, whatever their queue. A CRC
 //!   is compared at every read: what a disk has altered is never given out.
+//!   A large body is a row of `body`. Small ones that one commit brings to a
+//!   queue lie together, see [`super::bundle`]: `bundle` counts those that are
+//!   still wanted, `bundle_text` holds them.
 //! * a *slip*, a few dozen bytes that say all that can change. It lies in one
 //!   of three tables of the same shape, keyed by queue and marker: `ready`
 //!   (free), `claimed` (held by a live claim) or `delayed`. To claim a message
 //!   is to move its slip, so a claim or a page reads just the slips it
-//!   returns, however many are claimed, delayed or deleted around them.
+//!   returns, however many are claimed, delayed or deleted around them. A slip
+//!   speaks for `count` messages side by side that differ in nothing else, see
+//!   [`super::slip`].
 //!
 //! Markers are counted per queue (`queue.next`, see [`super::markers`]), so slip
 //! and body each name the other's key. A message that moved to a dead letter
@@ -74,7 +79,7 @@ const SLIP_COLUMNS: &str = "\
 
 /// The steps from an empty file to the present layout.
 const MIGRATIONS: &[fn(&Connection) -> rusqlite::Result<()>] =
-    &[first_layout, separate_markers, pools, subscriptions, due_messages];
+    &[first_layout, separate_markers, pools, subscriptions, due_messages, runs_and_bundles];
 
 fn first_layout(conn: &Connection) -> rusqlite::Result<()> {
     for table in ["ready", "claimed", "delayed"] {
@@ -171,6 +176,22 @@ fn due_messages(conn: &Connection) -> rusqlite::Result<()> {
          ALTER TABLE subscription ADD COLUMN failed_reason TEXT;
          CREATE INDEX subscription_end ON subscription (project, queue, expires);
          CREATE INDEX subscription_done ON subscription (project, queue, done);",
+    )
+}
+
+/// Slips and bodies of several messages: what is there are slips of one, and bodies
+/// in rows of their own.
+fn runs_and_bundles(conn: &Connection) -> rusqlite::Result<()> {
+    for table in ["ready", "claimed", "delayed"] {
+        conn.execute_batch(&format!(
+            "ALTER TABLE {table} ADD COLUMN count INTEGER NOT NULL DEFAULT 1"
+        ))?;
+    }
+    conn.execute_batch(
+        "CREATE TABLE bundle (first INTEGER PRIMARY KEY, queue INTEGER NOT NULL,
+             marker INTEGER NOT NULL, count INTEGER NOT NULL, alive INTEGER NOT NULL);
+         CREATE TABLE bundle_text (first INTEGER PRIMARY KEY, parts BLOB NOT NULL,
+             text BLOB NOT NULL);",
     )
 }
 

@@ -13,7 +13,7 @@ use super::tx::Tx;
 use crate::model::Timestamp;
 
 /// The most claims, and delays, read into memory at once.
-const BUDGET: usize = 10_000;
+const BUDGET: usize = 1_000;
 
 /// Settles the store to `now`, however much is due: an operation on a store
 /// that is settled by half would miss messages that are free.
@@ -37,7 +37,7 @@ fn end_claims(tx: &mut Tx<'_>, now: Timestamp) -> OpResult<usize> {
         if let Some(claim) = ClaimRow::find(tx.conn, number)? {
             for slip in claim.slips(tx.conn)? {
                 slip.shift(tx.conn, Place::Claimed, Place::Ready)?;
-                tx.note_alive(slip.queue, slip.marker);
+                tx.note_alive(&slip);
             }
         }
         claims::forget(tx.conn, number)?;
@@ -58,7 +58,7 @@ fn end_delays(tx: &mut Tx<'_>, now: Timestamp) -> OpResult<usize> {
         // delays were switched off.
         if let Some(slip) = Place::Delayed.find(tx.conn, queue, marker)? {
             slip.shift(tx.conn, Place::Delayed, Place::Ready)?;
-            tx.note_alive(queue, marker);
+            tx.note_alive(&slip);
         }
         tx.conn
             .prepare_cached("DELETE FROM delay WHERE until = ?1 AND queue = ?2 AND marker = ?3")?

@@ -10,9 +10,10 @@ use super::expiry::Runs;
 use super::holds::Holds;
 use super::ids::Ids;
 use super::markers::Counters;
-use super::messages::PostStatements;
+use super::posting::Posting;
 use super::recent::Posted;
 use super::registry::{Known, QueueRef, Registry};
+use super::slip::Slip;
 use super::subscribed::SubscribedQueues;
 use crate::model::{NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
@@ -146,19 +147,21 @@ pub struct Tx<'c> {
     pub state: &'c mut State,
     /// How ids are made.
     pub ids: &'c Ids,
+    /// What was posted and is not written yet, see [`Tx::save_posts`].
+    pub posting: Posting,
     told: Told,
-    post: Option<PostStatements<'c>>,
 }
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun on `conn`.
     pub fn new(conn: &'c Connection, state: &'c mut State, ids: &'c Ids) -> Self {
-        Self { conn, state, ids, told: Told::default(), post: None }
+        Self { conn, state, ids, posting: Posting::default(), told: Told::default() }
     }
 
     /// Saves what the state must not lose; the commit comes next. Returns what
     /// to tell after it.
-    pub fn finish(self) -> rusqlite::Result<Told> {
+    pub fn finish(mut self) -> rusqlite::Result<Told> {
+        self.save_posts()?;
         self.state.runs.save(self.conn)?;
         if self.state.next_number > self.state.reserved {
             let block = self.state.next_number.next_multiple_of(NUMBER_BLOCK);
@@ -168,12 +171,10 @@ impl<'c> Tx<'c> {
         Ok(self.told)
     }
 
-    /// The statements that posts share.
-    pub fn post_statements(&mut self) -> rusqlite::Result<&mut PostStatements<'c>> {
-        match &mut self.post {
-            Some(statements) => Ok(statements),
-            post => Ok(post.insert(PostStatements::new(self.conn)?)),
-        }
+    /// Writes what was posted: before anything else in this transaction looks
+    /// for messages.
+    pub fn save_posts(&mut self) -> rusqlite::Result<()> {
+        self.posting.save(self.conn)
     }
 
     /// A number that was never used: for a message or a claim.
@@ -233,8 +234,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Notes that so many messages came to a queue, or came free in it.
-    pub fn note_arrivals(&mut self, queue: i64, count: usize) {
-        let count = count as u64;
+    pub fn note_arrivals(&mut self, queue: i64, count: u64) {
         match self.told.news.arrivals.last_mut() {
             Some((last, sum)) if *last == queue => *sum += count,
             _ => self.told.news.arrivals.push((queue, count)),
@@ -249,11 +249,11 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Notes that a slip is free again at `marker`.
-    pub fn note_alive(&mut self, queue: i64, marker: u64) {
-        self.note_arrivals(queue, 1);
-        if self.state.dead_ends.get(&queue).is_some_and(|&end| marker <= end) {
-            self.state.dead_ends.remove(&queue);
+    /// Notes that messages are free again.
+    pub fn note_alive(&mut self, slip: &Slip) {
+        self.note_arrivals(slip.queue, slip.count);
+        if self.state.dead_ends.get(&slip.queue).is_some_and(|&end| slip.marker <= end) {
+            self.state.dead_ends.remove(&slip.queue);
         }
     }
 }

@@ -5,6 +5,10 @@
 //! So the cost of a sync is shared by everyone who came in the meantime, and
 //! no answer ever speaks of something that is not on disk.
 //!
+//! The requests of a group are all under way at the same time, so none of them can
+//! tell in which order they run. Posts run first, those to one queue one behind the
+//! other: so their messages can share rows, and the claims of the group see them.
+//!
 //! A request that the rules forbid is refused before it has written anything,
 //! and its neighbours go on. If the store itself fails, the whole group is
 //! rolled back and everybody in it is told so.
@@ -58,6 +62,9 @@ const LOG_PAGES_MAX: u64 = 8192;
 
 /// A request as the writer sees it.
 trait Op: Send {
+    /// The number of the queue, if it posts there and looks for no messages: then
+    /// it may share rows with its neighbours, see [`super::posting`].
+    fn posts_to(&self) -> Option<i64>;
     /// Does the work inside the transaction and keeps the answer.
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), rusqlite::Error>;
     /// Sends the answer, or the failure of the whole group.
@@ -65,6 +72,7 @@ trait Op: Send {
 }
 
 struct Request<F, T> {
+    posts_to: Option<i64>,
     work: Option<F>,
     answer: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -75,6 +83,10 @@ where
     F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send,
     T: Send,
 {
+    fn posts_to(&self) -> Option<i64> {
+        self.posts_to
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> std::result::Result<(), rusqlite::Error> {
         let Some(work) = self.work.take() else { return Ok(()) };
         self.answer = Some(match work(tx) {
@@ -139,8 +151,26 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
     {
+        self.order(work, None).await
+    }
+
+    /// As [`Writer::write`], for work that posts to the queue with that number, and
+    /// does not look for messages.
+    pub async fn write_post<T, F>(&self, queue: i64, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
+        self.order(work, Some(queue)).await
+    }
+
+    async fn order<T, F>(&self, work: F, posts_to: Option<i64>) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> OpResult<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let request = Request { work: Some(work), answer: None, reply };
+        let request = Request { posts_to, work: Some(work), answer: None, reply };
         match self.orders.try_send(Order::Do(Box::new(request))) {
             Ok(()) => answer.await.map_err(|_| unavailable(&"the writer stopped"))?,
             Err(TrySendError::Full(_)) => Err(unavailable(&"too many requests wait to be written")),
@@ -222,7 +252,11 @@ impl Loop {
     fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<News> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
+        group.sort_by_cached_key(|op| op.posts_to().map_or((1, 0), |queue| (0, queue)));
         for op in group {
+            if op.posts_to().is_none() {
+                tx.save_posts()?;
+            }
             op.run(&mut tx)?;
         }
         let Told { effects, posted, news } = tx.finish()?;

@@ -8,22 +8,20 @@
 
 use mongodb::bson::RawDocumentBuf;
 
+use super::batch::Batch;
 use super::document::due::copy_of;
 use super::error::{DUPLICATE_KEY, OpResult};
 use super::insert::insert;
 use super::layout::Layout;
-use super::post::{Batch, Posted, ids_of};
+use super::post::{Posted, ids_of};
 use super::store::{DUE, MESSAGES, Partition, Store};
 use super::{counter, subscribers};
 
 /// Posts the batches; what became of each, `None` if there is no such queue.
-pub async fn post(
-    store: &Store,
-    partition: &Partition,
-    batches: &[Batch],
-) -> OpResult<Vec<Option<Posted>>> {
+pub async fn post(store: &Store, batches: &[Batch]) -> OpResult<Vec<Option<Posted>>> {
     let mut posted = Vec::with_capacity(batches.len());
     for batch in batches {
+        let partition = &store.partitions[batch.partition];
         posted.push(match store.layout {
             Layout::Plain => counter_first(store, partition, batch).await?,
             Layout::Fifo => messages_first(store, partition, batch).await?,

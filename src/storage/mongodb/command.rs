@@ -73,10 +73,16 @@ async fn run(
         transaction::unhindered(store, done).await?
     };
     check_reply(&reply)?;
+    Ok(matched(&reply))
+}
+
+/// How many documents the statements of a write command matched.
+#[must_use]
+pub fn matched(reply: &Document) -> u64 {
     let matched = reply.get("n").and_then(|n| match *n {
         Bson::Int32(n) => u64::try_from(n).ok(),
         Bson::Int64(n) => u64::try_from(n).ok(),
         _ => None,
     });
-    Ok(matched.unwrap_or(0))
+    matched.unwrap_or(0)
 }

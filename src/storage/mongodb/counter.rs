@@ -4,80 +4,123 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
-use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 
+use super::batch::Batch;
 use super::document::{int, integer};
 use super::error::{OpResult, check_reply, unavailable};
 use super::layout::scoped;
-use super::post::Batch;
 use super::records::Records;
 use super::store::Store;
-use super::transaction;
+use super::{command, transaction};
 use crate::model::{QueueKey, Timestamp};
 
 /// The first of the markers a batch got; `None` if there is no such queue.
 pub type Reserved = Option<i64>;
 
-/// Takes each batch its markers, within a transaction: other processes wait
+/// Begins a transaction in which each batch has its markers: other processes wait
 /// with the same queues until it ends.
-pub async fn reserve(
+pub async fn begin_with_markers(
+    store: &Store,
+    batches: &[Batch],
+) -> OpResult<(ClientSession, Vec<Reserved>)> {
+    let mut session = transaction::begin(store).await?;
+    if let [batch] = batches {
+        let (queue, count) = (&batch.queue, batch.count);
+        let reserved = take(store, queue, count, batch.now(), Some(&mut session)).await?;
+        return Ok((session, vec![reserved]));
+    }
+    let forecasts: Vec<_> = batches.iter().map(|batch| store.forecasts.get(&batch.queue)).collect();
+    if let Some(reserved) = reserve(store, &mut session, batches, forecasts).await? {
+        return Ok((session, reserved));
+    }
+    session.abort_transaction().await?;
+    store.forecasts.distrust(batches.iter().map(|batch| &batch.queue));
+    let mut session = transaction::begin(store).await?;
+    let unforeseen = vec![None; batches.len()];
+    let reserved = reserve(store, &mut session, batches, unforeseen).await?;
+    let odd = || unavailable(&"the records of queues do not stand still in a transaction");
+    Ok((session, reserved.ok_or_else(odd)?))
+}
+
+/// Takes each batch its markers; `None` if a forecast was wrong.
+async fn reserve(
     store: &Store,
     session: &mut ClientSession,
     batches: &[Batch],
-) -> OpResult<Vec<Reserved>> {
-    if let [batch] = batches {
-        let (queue, count) = (&batch.queue, batch.count);
-        return Ok(vec![take(store, queue, count, batch.now(), Some(session)).await?]);
-    }
-    let mut reserved = vec![None; batches.len()];
+    mut reserved: Vec<Reserved>,
+) -> OpResult<Option<Vec<Reserved>>> {
     for records in store.all_records() {
         let is_here = |batch: &Batch| std::ptr::eq(store.records(&batch.queue), records);
         let here: Vec<_> = batches.iter().zip(&mut reserved).filter(|it| is_here(it.0)).collect();
-        if !here.is_empty() {
-            reserve_in(store, session, records, here).await?;
+        if !here.is_empty() && !reserve_in(store, session, records, here).await? {
+            return Ok(None);
         }
     }
-    Ok(reserved)
+    Ok(Some(reserved))
 }
 
-/// The same for batches of which one collection has all the counters.
+/// The same for batches of which one collection has all the counters. They come
+/// with their forecasts.
 async fn reserve_in(
     store: &Store,
     session: &mut ClientSession,
     records: &Records,
-    batches: Vec<(&Batch, &mut Reserved)>,
-) -> OpResult<()> {
-    let updates: Vec<Document> = batches
-        .iter()
-        .map(|(batch, _)| {
-            doc! { "q": records.query(&batch.queue), "u": step(batch.count, batch.now()) }
-        })
-        .collect();
-    let (documents, field) = (&records.documents, records.field);
+    mut batches: Vec<(&Batch, &mut Reserved)>,
+) -> OpResult<bool> {
+    let update = |(batch, forecast): &(&Batch, &mut Reserved)| {
+        let mut query = records.query(&batch.queue);
+        if let Some(next) = **forecast {
+            query.insert("c.v", Bson::Int64(next));
+        }
+        doc! { "q": query, "u": step(batch.count, batch.now()) }
+    };
+    let updates: Vec<Document> = batches.iter().map(update).collect();
+    let (documents, asked) = (&records.documents, batches.len());
     let command = doc! { "update": documents.name(), "ordered": true, "updates": updates };
     let database = store.client.database(&documents.namespace().db);
-    check_reply(&database.run_command(command).session(&mut *session).await?)?;
+    let reply = database.run_command(command).session(&mut *session).await?;
+    check_reply(&reply)?;
+    batches.retain(|(_, forecast)| forecast.is_none());
+    let foreseen = asked - batches.len();
+    let mut found = 0;
+    if !batches.is_empty() {
+        let records = read(records, session, &batches).await?;
+        for (batch, reserved) in batches {
+            let record = records.get(&batch.queue);
+            *reserved = record.map(|it| first_of(it, &batch.queue, batch.count)).transpose()?;
+            found += usize::from(reserved.is_some());
+        }
+    }
+    Ok(command::matched(&reply) == (foreseen + found) as u64)
+}
 
+/// The records of the batches' queues, within a transaction.
+async fn read(
+    records: &Records,
+    session: &mut ClientSession,
+    batches: &[(&Batch, &mut Reserved)],
+) -> OpResult<HashMap<QueueKey, RawDocumentBuf>> {
+    let field = records.field;
     let names: Vec<_> = batches.iter().map(|(batch, _)| records.name(&batch.queue)).collect();
-    let mut cursor = documents
+    // One more than there can be, or the server would expect to be asked for more.
+    let size = u32::try_from(batches.len() + 1).unwrap_or(u32::MAX);
+    let mut cursor = records
+        .documents
         .find(records.named(doc! { "$in": names }))
         .projection(doc! { field: 1, "c.v": 1 })
-        .batch_size(u32::try_from(batches.len()).unwrap_or(u32::MAX))
+        .batch_size(size)
         .session(&mut *session)
         .await?;
     let mut found = HashMap::new();
     while cursor.advance(session).await? {
         let record = cursor.current().to_owned();
-        if let Ok(name) = record.get_str(field) {
-            found.insert(name.to_owned(), record);
+        if let Some(queue) = record.get_str(field).ok().and_then(|name| records.key(name)) {
+            found.insert(queue, record);
         }
     }
-    for (batch, reserved) in batches {
-        let record = found.get(&records.name(&batch.queue));
-        *reserved = record.map(|record| first_of(record, &batch.queue, batch.count)).transpose()?;
-    }
-    Ok(())
+    Ok(found)
 }
 
 /// Takes `count` markers from the counter of one queue, within a transaction or

@@ -104,8 +104,6 @@ pub type OpResult<T> = Result<T, Fault>;
 pub const DUPLICATE_KEY: i32 = 11_000;
 /// Two transactions wanted the same document.
 pub const WRITE_CONFLICT: i32 = 112;
-/// A transaction that the server has forgotten or aborted.
-pub const NO_SUCH_TRANSACTION: i32 = 251;
 
 /// Codes that say that another primary, or the same one later, may do better.
 const PASSING: [i32; 24] = [
@@ -124,7 +122,7 @@ const PASSING: [i32; 24] = [
     234,   // RetryChangeStream
     237,   // CursorKilled
     246,   // SnapshotUnavailable
-    251,   // NoSuchTransaction
+    251,   // NoSuchTransaction: it was forgotten or aborted, and has not happened
     262,   // ExceededTimeLimit
     290,   // TransactionExceededLifetimeLimitSeconds
     9001,  // SocketException

@@ -48,10 +48,10 @@ impl Order {
     }
 }
 
-/// The lane of a partition.
+/// The lane of all claims.
 pub type HandOuts = Lane<Order, Option<StoredClaim>>;
 
-/// Starts the lane of a partition.
+/// Starts the lane.
 pub fn start(handle: &Handle, store: &Arc<Store>, floors: &Arc<Floors>) -> HandOuts {
     let (store, floors) = (Arc::clone(store), Arc::clone(floors));
     let weigh = |order: &Order| order.claim.limit as usize;
@@ -64,7 +64,7 @@ pub fn start(handle: &Handle, store: &Arc<Store>, floors: &Arc<Floors>) -> HandO
 impl Engine {
     /// Hands out what is free, together with what others are handed.
     pub async fn hand_out(&self, order: Order) -> Result<Option<StoredClaim>> {
-        self.hand_outs[order.queue.partition].submit(order).await
+        self.hand_outs.submit(order).await
     }
 }
 
@@ -238,16 +238,16 @@ impl<'a> Group<'a> {
     /// Claims everybody's share.
     async fn take(&mut self) {
         let shares: Vec<_> = self.open.iter().map(Open::dealt).collect();
-        let won = take::claim(self.store, &shares).await;
+        let won = take::claim(self.store, shares).await;
         for open in &mut self.open {
             let share = std::mem::take(&mut open.share);
-            match &won {
-                Ok(won) => open.keep(share.into_iter().filter(|stored| won.has(stored))),
-                Err(error) if !share.is_empty() => {
+            match won.get(&open.job.order.queue.partition) {
+                Some(Ok(won)) => open.keep(share.into_iter().filter(|stored| won.has(stored))),
+                Some(Err(error)) if !share.is_empty() => {
                     self.floors.forget(&open.job.order.queue);
                     open.fail(error.clone());
                 }
-                Err(_) => {}
+                _ => {}
             }
         }
     }

@@ -11,7 +11,8 @@
 //! * `subscriptions`: whom to tell of messages; `subscribers`, `deliveries`: of which ones,
 //!   and how far each is;
 //! * `store`: the handles; `error`: what is tried again, and how long;
-//! * `lane`: how concurrent requests share operations; `post`: messages come;
+//! * `lane`: how concurrent requests share operations; `post`, `batch`,
+//!   `aside`, `counter`, `forecast`: messages come;
 //!   `hand_out`, `candidates`, `floors`, `take`, `bury`: they are claimed; `claims`: what
 //!   becomes of claims; `deletes`, `removal`: messages go; `command`: several
 //!   changes at once; `listing`, `walk`, `heads`, `gaps`: what reads;
@@ -23,6 +24,8 @@
 mod adopt;
 mod alone;
 mod announcer;
+mod aside;
+mod batch;
 mod bson_to_json;
 mod bury;
 mod candidates;
@@ -39,6 +42,7 @@ mod document;
 mod error;
 mod flavors;
 mod floors;
+mod forecast;
 pub mod fuzzing;
 mod gaps;
 mod gc;
@@ -118,12 +122,12 @@ enum State {
 pub struct Engine {
     /// The database.
     pub store: Arc<Store>,
-    /// Posts, by partition.
-    posts: Vec<post::PostLane>,
-    /// Claims, by partition.
-    hand_outs: Vec<hand_out::HandOuts>,
-    /// Deletions, by partition.
-    removals: Vec<removal::Removals>,
+    /// Posts.
+    posts: post::PostLane,
+    /// Claims.
+    hand_outs: hand_out::HandOuts,
+    /// Deletions.
+    removals: removal::Removals,
     /// Where the free messages of queues begin.
     floors: Arc<floors::Floors>,
 }
@@ -132,12 +136,10 @@ impl Engine {
     /// Starts the lanes.
     fn start(handle: &Handle, store: Store) -> Arc<Self> {
         let store = Arc::new(store);
-        let partitions = 0..store.partitions.len();
         let floors = Arc::default();
-        let hand_out = |_| hand_out::start(handle, &store, &floors);
-        let hand_outs = partitions.clone().map(hand_out).collect();
-        let removals = partitions.clone().map(|_| removal::start(handle, &store)).collect();
-        let posts = partitions.map(|partition| post::lane(handle, &store, partition)).collect();
+        let hand_outs = hand_out::start(handle, &store, &floors);
+        let removals = removal::start(handle, &store);
+        let posts = post::lane(handle, &store);
         Arc::new(Self { store, posts, hand_outs, removals, floors })
     }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
@@ -50,10 +51,10 @@ pub enum Right {
     Any,
 }
 
-/// The lane of a partition.
+/// The lane of all deletions.
 pub type Removals = Lane<Removal, ()>;
 
-/// Starts the lane of a partition.
+/// Starts the lane.
 pub fn start(handle: &Handle, store: &Arc<Store>) -> Removals {
     let store = Arc::clone(store);
     let weigh = |removal: &Removal| removal.ids.len();
@@ -69,7 +70,7 @@ impl Engine {
         if removal.ids.is_empty() {
             return Ok(());
         }
-        self.removals[removal.queue.partition].submit(removal).await
+        self.removals.submit(removal).await
     }
 }
 
@@ -111,7 +112,17 @@ impl Removal {
     }
 }
 
-async fn run(store: &Store, mut jobs: Vec<Job<Removal, ()>>) {
+async fn run(store: &Store, jobs: Vec<Job<Removal, ()>>) {
+    let mut parts: HashMap<usize, Vec<_>> = HashMap::new();
+    for job in jobs {
+        parts.entry(job.order.queue.partition).or_default().push(job);
+    }
+    // At once: so they wait for the journal together.
+    join_all(parts.into_values().map(|jobs| run_in_partition(store, jobs))).await;
+}
+
+/// Deletes what is all in one partition.
+async fn run_in_partition(store: &Store, mut jobs: Vec<Job<Removal, ()>>) {
     for _ in 0..MOST_TRIES {
         let left = match attempt(store, &jobs).await {
             Ok(left) => left,

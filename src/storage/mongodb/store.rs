@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::announcer::Announcer;
 use super::document::{Foreign, Stored};
 use super::error::Patience;
+use super::forecast::Forecasts;
 use super::gaps::Gaps;
 use super::heads::Heads;
 use super::layout::{self, Layout};
@@ -91,6 +92,8 @@ pub struct Store {
     pub heads: Heads,
     /// Which markers may still get a message.
     pub gaps: Gaps,
+    /// Where the counters are expected to be.
+    pub forecasts: Forecasts,
     /// Whom to tell of arrivals.
     pub announcer: Arc<Announcer>,
     skipped: AtomicU64,
@@ -172,6 +175,7 @@ impl Store {
             cache: QueueCache::new(Some(CACHE_LIFE)),
             heads: Heads::default(),
             gaps: Gaps::default(),
+            forecasts: Forecasts::default(),
             announcer: Arc::default(),
             skipped: AtomicU64::new(0),
         }

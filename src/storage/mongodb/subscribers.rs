@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 
+use super::batch::Batch;
 use super::document::{field, integer};
 use super::error::OpResult;
 use super::layout::{index, spelled};
-use super::post::Batch;
 use super::store::Store;
 use super::subscriptions::alive;
 use crate::model::{QueueKey, Timestamp};
@@ -69,7 +69,11 @@ pub async fn wanted(store: &Store, batches: &[Batch]) -> OpResult<Vec<bool>> {
     if unknown.is_empty() {
         return Ok(known);
     }
-    let found = ask(store, &unknown).await?;
+    let question = Question::new(&unknown);
+    if !question.is_answered_by_any(store).await? {
+        return Ok(known);
+    }
+    let found = question.ask(store).await?;
     let wanted = batches.iter().zip(known).map(|(batch, known)| {
         let name = (batch.queue.name.as_str().to_owned(), spelled(&batch.queue.project));
         match found.get(&name) {
@@ -83,31 +87,48 @@ pub async fn wanted(store: &Store, batches: &[Batch]) -> OpResult<Vec<bool>> {
     Ok(wanted.collect())
 }
 
-/// Looks for live subscriptions; when the last one of each queue ends, by the
-/// queue's name and project as they are spelled.
-async fn ask(store: &Store, batches: &[&Batch]) -> OpResult<HashMap<(String, String), Timestamp>> {
-    let mut names: Vec<_> = batches.iter().map(|batch| batch.queue.name.as_str()).collect();
-    let mut projects: Vec<_> = batches.iter().map(|batch| spelled(&batch.queue.project)).collect();
-    names.sort_unstable();
-    names.dedup();
-    projects.sort_unstable();
-    projects.dedup();
-    let now = batches.iter().map(|batch| batch.now()).min().unwrap_or_default();
-    let mut some = doc! { "s": { "$in": names }, "p": { "$in": projects } };
-    some.extend(alive(now));
-    let last = doc! { "_id": { "s": "$s", "p": "$p" }, "e": { "$max": "$e" } };
-    let pipeline: [Document; 2] = [doc! { "$match": some }, doc! { "$group": last }];
-    let mut cursor = store
-        .subscriptions
-        .aggregate(pipeline)
-        .hint(index("nusku_queue"))
-        .with_type::<RawDocumentBuf>()
-        .await?;
-    let mut found = HashMap::new();
-    while cursor.advance().await? {
-        found.extend(end_of(cursor.current()));
+/// The live subscriptions to some queues, and perhaps to others: its conditions are
+/// on names and projects, not on pairs of them.
+struct Question(Document);
+
+impl Question {
+    fn new(batches: &[&Batch]) -> Self {
+        let mut names: Vec<_> = batches.iter().map(|batch| batch.queue.name.as_str()).collect();
+        let mut projects: Vec<_> =
+            batches.iter().map(|batch| spelled(&batch.queue.project)).collect();
+        names.sort_unstable();
+        names.dedup();
+        projects.sort_unstable();
+        projects.dedup();
+        let now = batches.iter().map(|batch| batch.now()).min().unwrap_or_default();
+        let mut some = doc! { "s": { "$in": names }, "p": { "$in": projects } };
+        some.extend(alive(now));
+        Self(some)
     }
-    Ok(found)
+
+    /// Whether there is any; most often not, and this is much the cheaper question.
+    async fn is_answered_by_any(&self, store: &Store) -> OpResult<bool> {
+        let any = store.subscriptions.find_one(self.0.clone());
+        Ok(any.projection(doc! { "_id": 1 }).hint(index("nusku_queue")).await?.is_some())
+    }
+
+    /// When the last one of each queue ends, by the queue's name and project as they
+    /// are spelled.
+    async fn ask(self, store: &Store) -> OpResult<HashMap<(String, String), Timestamp>> {
+        let last = doc! { "_id": { "s": "$s", "p": "$p" }, "e": { "$max": "$e" } };
+        let pipeline: [Document; 2] = [doc! { "$match": self.0 }, doc! { "$group": last }];
+        let mut cursor = store
+            .subscriptions
+            .aggregate(pipeline)
+            .hint(index("nusku_queue"))
+            .with_type::<RawDocumentBuf>()
+            .await?;
+        let mut found = HashMap::new();
+        while cursor.advance().await? {
+            found.extend(end_of(cursor.current()));
+        }
+        Ok(found)
+    }
 }
 
 fn end_of(group: &RawDocument) -> Option<((String, String), Timestamp)> {

@@ -1,7 +1,8 @@
 //! Writing claims into messages.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_util::future::join_all;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawBsonRef, doc};
 
@@ -42,17 +43,23 @@ impl Won {
     }
 }
 
-/// Writes the claims into what is still free of their shares, all in one
-/// partition, with one command.
-///
-/// # Errors
-///
-/// [`crate::storage::Error::Unavailable`]; some of it may have happened, and
-/// passes with the claim.
-pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
-    let shares: Vec<_> = shares.iter().filter(|share| !share.messages.is_empty()).collect();
-    let Some(first) = shares.first() else { return Ok(Won::All) };
-    let partition = store.partition(&first.order.queue);
+/// Writes the claims into what is still free of their shares; tells by partition
+/// what was got. Some of it may have happened where it failed, and passes with the
+/// claim.
+pub async fn claim(store: &Store, shares: Vec<Share<'_>>) -> HashMap<usize, Result<Won>> {
+    let mut parts: HashMap<usize, Vec<Share<'_>>> = HashMap::new();
+    for share in shares.into_iter().filter(|share| !share.messages.is_empty()) {
+        parts.entry(share.order.queue.partition).or_default().push(share);
+    }
+    let claims = parts.iter().map(|(&partition, shares)| async move {
+        (partition, claim_in(store, &store.partitions[partition], shares).await)
+    });
+    // At once: so they wait for the journal together.
+    join_all(claims).await.into_iter().collect()
+}
+
+/// The same for shares that are all in one partition, with one command.
+async fn claim_in(store: &Store, partition: &Partition, shares: &[Share<'_>]) -> Result<Won> {
     let statements: Vec<_> = shares.iter().flat_map(|share| statements(share)).collect();
     let update = || command::update(store, partition, statements.clone(), None);
     let matched = store.patience.persist(update).await?;
@@ -63,7 +70,7 @@ pub async fn claim(store: &Store, shares: &[Share<'_>]) -> Result<Won> {
     if matched == 0 {
         return Ok(Won::Some(HashSet::new()));
     }
-    Ok(Won::Some(store.patience.persist(|| held(partition, &shares)).await?))
+    Ok(Won::Some(store.patience.persist(|| held(partition, shares)).await?))
 }
 
 /// Hides those of the messages that are free, without a trace in what can be
@@ -163,7 +170,7 @@ fn object_id(stored: &Stored) -> ObjectId {
 }
 
 /// What the claims of the shares hold.
-async fn held(partition: &Partition, shares: &[&Share<'_>]) -> OpResult<HashSet<ObjectId>> {
+async fn held(partition: &Partition, shares: &[Share<'_>]) -> OpResult<HashSet<ObjectId>> {
     let mut queues: Vec<_> = shares.iter().map(|share| &share.order.queue.p_q).collect();
     queues.dedup();
     let claims: Vec<_> =

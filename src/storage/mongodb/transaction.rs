@@ -8,11 +8,10 @@ use futures_util::future::{Either, select};
 use mongodb::ClientSession;
 use mongodb::bson::doc;
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
-use mongodb::options::{Acknowledgment, WriteConcern};
 use tokio::time::sleep;
 
-use super::error::{Fault, NO_SUCH_TRANSACTION, OpResult};
-use super::options::APPLICATION;
+use super::error::OpResult;
+use super::options::{APPLICATION, write_concern};
 use super::store::Store;
 
 /// The pause before the outcome of a commit is asked for once more.
@@ -21,9 +20,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// Begins a transaction. Dropping the session before [`commit`] undoes it.
 pub async fn begin(store: &Store) -> OpResult<ClientSession> {
     let mut session = store.client.start_session().await?;
-    // Nothing is acknowledged before a majority has it: `commit` sees to that.
-    let primary_only = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
-    session.start_transaction().write_concern(primary_only).await?;
+    session.start_transaction().write_concern(write_concern()).await?;
     Ok(session)
 }
 
@@ -32,27 +29,14 @@ pub async fn begin_if_any(store: &Store) -> OpResult<Option<ClientSession>> {
     if store.transactions { begin(store).await.map(Some) } else { Ok(None) }
 }
 
-/// Makes the changes visible to whoever reads from the primary. They last only
-/// once [`settle`] has returned; until then a change of primary can undo them.
-pub async fn publish(session: &mut ClientSession) -> OpResult<()> {
-    known(session).await
-}
-
-/// Waits until a majority has the changes. Committing once more makes the
-/// server wait; it changes nothing.
-pub async fn settle(session: &mut ClientSession) -> OpResult<()> {
-    known(session).await
-}
-
-/// Commits: the changes are visible and last.
+/// Commits: the changes are visible, and a majority has them. As long as the server
+/// cannot tell, it is asked again; the caller's deadline ends that.
+///
+/// # Errors
+///
+/// That of the server. If it passes ([`super::error::Fault::is_passing`]), nothing has
+/// happened, also if a primary that is gone by now had said yes.
 pub async fn commit(session: &mut ClientSession) -> OpResult<()> {
-    publish(session).await?;
-    settle(session).await
-}
-
-/// One commit whose outcome is known at the end: as long as the server cannot
-/// tell, it is asked again. The caller's deadline ends the loop.
-async fn known(session: &mut ClientSession) -> OpResult<()> {
     loop {
         match session.commit_transaction().await {
             Ok(()) => return Ok(()),
@@ -63,13 +47,6 @@ async fn known(session: &mut ClientSession) -> OpResult<()> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Whether the transaction turns out not to have happened, although it was
-/// visible: the primary that had it was replaced before a majority had it.
-#[must_use]
-pub fn is_lost(fault: &Fault) -> bool {
-    fault.code() == Some(NO_SUCH_TRANSACTION)
 }
 
 /// A transaction whose process did not come back for so long is in the way.

@@ -160,10 +160,14 @@ pub fn check_faults(text: &str) -> Result<(), ApiError> {
 /// A document of any shape.
 pub fn document(body: &Bytes) -> Result<Value, ApiError> {
     let text = text(body)?;
-    // What is JSON by its grammar has better sentences than `unparsable`.
-    serde_json::from_str::<IgnoredAny>(text).map_err(|_| unparsable())?;
+    let Ok(document) = serde_json::from_str(text) else {
+        // What is JSON by its grammar has better sentences than `unparsable`.
+        serde_json::from_str::<IgnoredAny>(text).map_err(|_| unparsable())?;
+        check_faults(text)?;
+        return Err(unparsable());
+    };
     check_faults(text)?;
-    serde_json::from_str(text).map_err(|_| unparsable())
+    Ok(document)
 }
 
 /// A document that must be an object.

@@ -22,7 +22,11 @@ impl<'a> Query<'a> {
     /// not escaped makes a list, whose empty items are dropped; repeating a
     /// name appends to its list.
     pub fn parse(text: &'a str) -> Self {
-        let mut items = Vec::new();
+        let bytes = text.as_bytes();
+        let mut items = Vec::with_capacity(memchr::memchr2_iter(b'&', b',', bytes).count() + 1);
+        // Of a query without escapes, nothing needs a closer look.
+        let has_escapes = memchr::memchr2(b'%', b'+', bytes).is_some();
+        let decode = |part| if has_escapes { decode(part) } else { Cow::Borrowed(part) };
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             if value.is_empty() {
                 continue;
@@ -195,11 +199,14 @@ impl Link {
     }
 
     fn escape(&mut self, text: &str) {
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~');
+        if text.bytes().all(is_plain) {
+            return self.href.push_str(text);
+        }
         for byte in text.bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
-                    self.href.push(char::from(byte));
-                }
+                byte if is_plain(byte) => self.href.push(char::from(byte)),
                 b' ' => self.href.push('+'),
                 _ => {
                     // A string takes every write.

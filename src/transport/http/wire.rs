@@ -10,9 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
-use crate::model::{
-    Claim, ClaimId, Message, MessageHead, MessageId, QueueName, Subscription, Timestamp,
-};
+use crate::model::{Claim, ClaimId, Message, MessageHead, QueueName, Subscription, Timestamp};
 use crate::service::{Health, HealthReport, ShownStats, SignedUrl};
 use crate::storage::Failure;
 
@@ -67,11 +65,17 @@ pub fn address(queue: &QueueName, rest: &str) -> String {
     format!("/v2/{}/{queue}{rest}", queue.kind().plural())
 }
 
-/// Writes `/v2/queues/<queue>/messages/<id>`.
-pub fn message_path(out: &mut Vec<u8>, queue: &QueueName, id: MessageId) {
+/// Writes `/v2/queues/<queue>/messages/`, which the id of a message follows.
+pub fn messages_path(out: &mut Vec<u8>, queue: &QueueName) {
     queue_path(out, queue);
     out.extend_from_slice(b"/messages/");
-    out.extend_from_slice(&id.hex());
+}
+
+/// The same, for a page of messages that all begin with it.
+pub fn messages_base(queue: &QueueName) -> Vec<u8> {
+    let mut base = Vec::with_capacity("/v2/queues//messages/".len() + queue.as_str().len());
+    messages_path(&mut base, queue);
+    base
 }
 
 /// Writes `/v2/queues/<queue>/claims/<id>`.
@@ -87,12 +91,15 @@ pub fn buffer_for(messages: &[Message], rest: usize) -> Vec<u8> {
     Vec::with_capacity(rest + bodies + messages.len() * MESSAGE_BYTES)
 }
 
-/// Writes a message as it is listed, claimed and read.
-pub fn message(out: &mut Vec<u8>, queue: &QueueName, message: &Message, now: Timestamp) {
+/// Writes a message as it is listed, claimed and read; `base` is the path of its
+/// queue's messages.
+pub fn message(out: &mut Vec<u8>, base: &[u8], message: &Message, now: Timestamp) {
+    let id = message.id.hex();
     out.extend_from_slice(b"{\"id\":\"");
-    out.extend_from_slice(&message.id.hex());
+    out.extend_from_slice(&id);
     out.extend_from_slice(b"\",\"href\":\"");
-    message_path(out, queue, message.id);
+    out.extend_from_slice(base);
+    out.extend_from_slice(&id);
     if let Some(claim) = message.claim {
         out.extend_from_slice(b"?claim_id=");
         out.extend_from_slice(&claim.hex());
@@ -112,8 +119,9 @@ pub fn message(out: &mut Vec<u8>, queue: &QueueName, message: &Message, now: Tim
 
 /// Writes `"messages":[…]` with messages as listed.
 pub fn messages(out: &mut Vec<u8>, queue: &QueueName, messages: &[Message], now: Timestamp) {
+    let base = messages_base(queue);
     out.extend_from_slice(b"\"messages\":");
-    array(out, messages, |out, each| message(out, queue, each, now));
+    array(out, messages, |out, each| message(out, &base, each, now));
 }
 
 /// Writes a message as a pop returns it. Zaqar shows no count of claims here
@@ -183,7 +191,8 @@ fn message_head(
 ) {
     let (age, created) = (now.since(head.created), head.created);
     let _ = write!(out, r#","{name}":{{"age":{age},"created":"{created}","href":""#);
-    message_path(out, queue, head.id);
+    messages_path(out, queue);
+    out.extend_from_slice(&head.id.hex());
     out.extend_from_slice(b"\"}");
 }
 
@@ -321,7 +330,7 @@ pub fn links(out: &mut Vec<u8>, next: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{error, message, popped};
+    use super::{error, message, messages_base, popped};
     use crate::model::{ClaimId, Message, MessageId, QueueName, Timestamp};
 
     fn sample() -> Message {
@@ -346,7 +355,7 @@ mod tests {
     fn a_message_carries_its_body_untouched() {
         let (queue, now) = (QueueName::parse("orders").unwrap(), Timestamp::from_seconds(1_012));
         assert_eq!(
-            written(|out| message(out, &queue, &sample(), now)),
+            written(|out| message(out, &messages_base(&queue), &sample(), now)),
             r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001","ttl":300,"age":12,"body":{"e" : "é\u00e9"}}"#
         );
         let claimed = Message {
@@ -355,7 +364,7 @@ mod tests {
             ..sample()
         };
         assert_eq!(
-            written(|out| message(out, &queue, &claimed, now)),
+            written(|out| message(out, &messages_base(&queue), &claimed, now)),
             r#"{"id":"6c1f00a20000000000000001","href":"/v2/queues/orders/messages/6c1f00a20000000000000001?claim_id=000000010000000000000002","ttl":300,"age":12,"body":{"e" : "é\u00e9"},"checksum":"MD5:0"}"#
         );
     }

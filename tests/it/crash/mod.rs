@@ -11,7 +11,7 @@ use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nusku::storage::embedded::admin;
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ use ledger::{Batch, Ledger};
 
 const QUEUE: &str = "/v2/queues/crash";
 const PRODUCERS: usize = 4;
+
+/// How long a busy machine may take to post for the first time.
+const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
 fn number(variable: &str, usual: u64) -> u64 {
     env::var(variable).map_or(usual, |text| text.parse().expect(variable))
@@ -92,6 +95,7 @@ fn start(place: &Place) -> Server {
 /// Loads the server from several threads and kills it at some moment.
 fn kill_under_load(server: Server, ledger: &Mutex<Ledger>, dice: &mut Dice, round: u64) {
     let address = server.address;
+    let posts = ledger.lock().unwrap().posts;
     thread::scope(|threads| {
         for producer in 0..PRODUCERS {
             let mut dice = Dice::for_user(dice.below(u64::MAX), producer);
@@ -100,7 +104,11 @@ fn kill_under_load(server: Server, ledger: &Mutex<Ledger>, dice: &mut Dice, roun
         let mut worker = Dice::for_user(dice.below(u64::MAX), PRODUCERS);
         threads.spawn(move || until_cut_off(|| claim_and_delete(address, ledger, &mut worker)));
         threads.spawn(move || until_cut_off(|| delete_by_ids(address, ledger)));
-        // Not waited for by anyone: the moment of the kill is the point.
+        // Once there is load, the moment of the kill is the point.
+        let begun = Instant::now();
+        while ledger.lock().unwrap().posts == posts && begun.elapsed() < LOAD_LIMIT {
+            thread::sleep(Duration::from_millis(1));
+        }
         thread::sleep(Duration::from_millis(30 + dice.below(400)));
         server.signal("KILL");
     });

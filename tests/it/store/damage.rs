@@ -253,23 +253,40 @@ fn a_table_that_is_gone_is_refused() {
 /// SQLite would take the messages for ones that never had a body.
 #[test]
 fn what_does_not_match_is_found() {
-    for (sql, expected) in [
-        ("DELETE FROM body WHERE number BETWEEN 901 AND 903", "3 messages in ready have no body"),
-        ("DELETE FROM ready WHERE number = 901", "1 bodies belong to no message"),
+    const LAST_BUNDLE: &str = "first = (SELECT max(first) FROM bundle)";
+    const LAST_RUN: &str = "marker = (SELECT max(marker) FROM ready)";
+    let bundle = format!("FROM bundle WHERE {LAST_BUNDLE}");
+    let run = format!("FROM ready WHERE {LAST_RUN}");
+    for (damage, count, what) in [
         (
-            "UPDATE sequence SET next = 5999",
-            "2 messages have a number that will be given out again",
+            format!("DELETE {bundle}"),
+            format!("SELECT count {bundle}"),
+            "messages in ready have no body",
+        ),
+        (format!("DELETE {run}"), format!("SELECT count {run}"), "bodies belong to no message"),
+        (
+            format!("DELETE FROM bundle_text WHERE {LAST_BUNDLE}"),
+            format!("SELECT count {bundle}"),
+            "bodies are not what was written",
         ),
         (
-            "UPDATE queue SET next = (SELECT max(marker) - 1 FROM ready)",
-            "2 messages have a marker that will be given out again",
+            "UPDATE sequence SET next = 5999".to_owned(),
+            "SELECT 2".to_owned(),
+            "messages have a number that will be given out again",
+        ),
+        (
+            "UPDATE queue SET next = (SELECT max(marker + count) - 2 FROM ready)".to_owned(),
+            "SELECT 2".to_owned(),
+            "messages have a marker that will be given out again",
         ),
     ] {
         let data = copy();
         let conn = rusqlite::Connection::open(file_of(data.path())).unwrap();
-        conn.execute_batch(sql).unwrap();
+        let count: u64 = conn.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert!(count > 1);
+        conn.execute_batch(&damage).unwrap();
         drop(conn);
-        assert_eq!(faults(data.path()), [expected]);
+        assert_eq!(faults(data.path()), [format!("{count} {what}")], "{damage}");
     }
 }
 

@@ -96,7 +96,7 @@ fn a_file_of_a_later_version_is_refused_and_left_alone() {
     drop(later);
     let bytes = fs::read(&file).unwrap();
 
-    let refused = "the store has layout 99, this nusku knows up to 5: use the newer nusku";
+    let refused = "the store has layout 99, this nusku knows up to 6: use the newer nusku";
     assert!(refusal(&serving(data.path()).output().unwrap()).ends_with(refused));
     for command in ["check", "inspect"] {
         assert_eq!(refusal(&store(data.path(), &[command])), refused);

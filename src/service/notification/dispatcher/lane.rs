@@ -1,17 +1,20 @@
 //! One subscription that is held: its subscriber is told of what is due, by ascending
 //! marker.
 //!
-//! How far it is gets noted while the next message is on its way, one note at a time:
-//! after a crash at most what was told since the last note is told again.
+//! How far it is gets noted while the next message is on its way, one note at a time
+//! and not too many of them: after a crash at most what was told since the last note
+//! is told again.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
 
 use super::subject::Subject;
 use super::telling::{Halt, Telling, Trouble};
@@ -24,6 +27,10 @@ const PAGE: u32 = 64;
 
 /// Seconds after which a hold is renewed.
 const RENEWAL: u32 = HOLD / 3;
+
+/// The least time between two notes that all went well: a subscriber that answers at
+/// once would otherwise cost a commit for each message.
+const NOTE_PAUSE: Duration = Duration::from_millis(10);
 
 type Note = Pin<Box<dyn Future<Output = storage::Result<bool>> + Send>>;
 
@@ -42,6 +49,8 @@ pub(super) struct Lane {
     failure: Option<Failure>,
     is_news: bool,
     note: Option<Note>,
+    /// When the next note may begin.
+    next_note: Instant,
     /// Ends when it is time to hold on for longer, whatever there is to note.
     renewal: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -61,6 +70,7 @@ impl Lane {
             failure: None,
             is_news: false,
             note: None,
+            next_note: Instant::now(),
         }
     }
 
@@ -131,7 +141,7 @@ impl Lane {
             if tellings.is_empty() {
                 return if page.peek().is_none() { Ok(()) } else { Err(Halt::Ending) };
             }
-            if self.is_news {
+            if self.is_news && (self.has_bad_news() || self.next_note <= Instant::now()) {
                 self.begin_note();
             }
             tokio::select! {
@@ -139,6 +149,7 @@ impl Lane {
                 Some((marker, trouble)) = in_vain.recv() => self.in_vain(marker, trouble),
                 Some(told) = tellings.next() => self.told(told?),
                 noted = noted(&mut self.note) => self.noted(noted)?,
+                () = sleep_until(self.next_note), if self.is_news && self.note.is_none() => {}
                 () = self.renewal.as_mut() => {
                     self.is_news = true;
                     self.renewal = Box::pin(shared.service.clock.sleep(RENEWAL));
@@ -192,6 +203,11 @@ impl Lane {
         Progress { done: self.done, attempts, next_attempt }
     }
 
+    /// Whether there is more to note than that messages were told.
+    fn has_bad_news(&self) -> bool {
+        self.failure.is_some() || self.progress().attempts > 0
+    }
+
     /// Begins to note how far it is, unless that goes on already.
     fn begin_note(&mut self) {
         if self.note.is_some() {
@@ -209,6 +225,7 @@ impl Lane {
 
     fn noted(&mut self, noted: storage::Result<bool>) -> Result<(), Halt> {
         self.note = None;
+        self.next_note = Instant::now() + NOTE_PAUSE;
         if noted? { Ok(()) } else { Err(Halt::Lost) }
     }
 

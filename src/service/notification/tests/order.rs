@@ -33,6 +33,21 @@ async fn each_subscriber_is_told_of_each_message_in_order() {
 }
 
 #[tokio::test]
+async fn messages_that_are_told_quickly_are_noted_together() {
+    let mut scene = Scene::new();
+    let a = scene.subscribe(1, A);
+    for number in 0..60 {
+        scene.post(&number.to_string());
+    }
+    scene.start();
+    scene.told(60).await;
+    scene.store.kept(a, |kept| kept.hold.is_none() && kept.progress.done == 60).await;
+    let notes = scene.store.until(|_| true).await.notes.len();
+    assert!(notes < 30, "{notes}");
+    scene.stop().await;
+}
+
+#[tokio::test]
 async fn posts_that_follow_quickly_are_found_by_few_looks() {
     let mut scene = Scene::new();
     scene.start();

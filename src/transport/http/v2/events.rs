@@ -105,11 +105,11 @@ fn events(
 
 fn piece(queue: &QueueName, messages: &[Message], now: Timestamp) -> Bytes {
     let mut out = wire::buffer_for(messages, 64 * messages.len());
-    let mut text = Vec::new();
+    let (base, mut text) = (wire::messages_base(queue), Vec::new());
     for message in messages {
         out.extend_from_slice(format!("id: {}\n", message.marker).as_bytes());
         text.clear();
-        wire::message(&mut text, queue, message, now);
+        wire::message(&mut text, &base, message, now);
         put_data(&mut out, &text);
         out.push(b'\n');
     }

@@ -53,12 +53,14 @@ async fn post(
 }
 
 fn posted_resources(queue: &QueueName, ids: &[MessageId]) -> Vec<u8> {
-    let each = queue.as_str().len() + "\"/v2/queues//messages/\",".len() + MessageId::HEX_DIGITS;
+    let base = wire::messages_base(queue);
+    let each = base.len() + MessageId::HEX_DIGITS + "\"\",".len();
     let mut out = Vec::with_capacity(ids.len() * each + 16);
     out.extend_from_slice(b"{\"resources\":");
     wire::array(&mut out, ids, |out, id| {
         out.push(b'"');
-        wire::message_path(out, queue, *id);
+        out.extend_from_slice(&base);
+        out.extend_from_slice(&id.hex());
         out.push(b'"');
     });
     out.push(b'}');
@@ -153,7 +155,8 @@ async fn get(
     let message = service.get_message(&queue, segment(&request, "message")).await;
     let message = message.during("Message could not be retrieved.")?;
     let mut out = wire::buffer_for(std::slice::from_ref(&message), 0);
-    wire::message(&mut out, &queue.name, &message, service.now());
+    let base = wire::messages_base(&queue.name);
+    wire::message(&mut out, &base, &message, service.now());
     Ok(wire::json(StatusCode::OK, out))
 }
 
