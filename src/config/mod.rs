@@ -265,7 +265,7 @@ pub struct EmbeddedSettings {
     pub writer_cache_mib: u32,
     /// Page cache of each reader, in MiB.
     pub reader_cache_mib: u32,
-    /// Bodies posted last that stay in memory for the workers, in MiB.
+    /// Bodies that stay in memory, posted or read last, in MiB.
     pub body_cache_mib: u32,
 }
 

@@ -2,13 +2,16 @@
 //! a [`bundle`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::bundle::{self, Texts};
 use super::ids::Ids;
-use super::slip::Slip;
+use super::recent::{Posted, RecentBodies};
+use super::slip::{self, Slip};
+use super::writer::Memory;
 use crate::model::{Body, JsonText, SealedBody, StoredMessage};
 
 /// Writes the body of the message with that slip into a row of its own.
@@ -168,43 +171,76 @@ pub fn count(conn: &Connection, slip: &Slip) -> rusqlite::Result<u64> {
 /// an error.
 pub fn complete(
     conn: &Connection,
-    ids: &Ids,
+    memory: &Memory,
     slips: &[Slip],
 ) -> rusqlite::Result<Vec<StoredMessage>> {
-    let mut bodies = Bodies { conn, texts: None };
-    let mut messages = Vec::with_capacity(slips.len());
-    for slip in slips {
-        for place in 0..slip.count {
-            if let Some((checksum, body)) = bodies.find(slip, place)? {
-                messages.push(message(slip, place, ids, body, checksum));
-            }
-        }
+    let mut bodies = Bodies { recent: &memory.recent, texts: None };
+    let mut messages = Vec::with_capacity(slip::total(slips).try_into().unwrap_or(0));
+    for (slip, place) in each(slips) {
+        let found = match bodies.recall(slip, place)? {
+            Some(found) => Some(found),
+            None => bodies.read(conn, slip, place)?,
+        };
+        messages.extend(
+            found.map(|(checksum, body)| message(slip, place, &memory.ids, body, checksum)),
+        );
     }
     Ok(messages)
 }
 
-/// Finds bodies; remembers the last bundle, for its messages are often wanted
-/// together.
-struct Bodies<'c> {
-    conn: &'c Connection,
-    texts: Option<Texts>,
+/// The same without a look at the file, if all the bodies are in memory.
+pub fn recall(memory: &Memory, slips: &[Slip]) -> Option<Vec<StoredMessage>> {
+    let mut bodies = Bodies { recent: &memory.recent, texts: None };
+    each(slips)
+        .map(|(slip, place)| {
+            let (checksum, body) = bodies.recall(slip, place).ok()??;
+            Some(message(slip, place, &memory.ids, body, checksum))
+        })
+        .collect()
 }
 
+fn each(slips: &[Slip]) -> impl Iterator<Item = (&Slip, u64)> {
+    slips.iter().flat_map(|slip| (0..slip.count).map(move |place| (slip, place)))
+}
+
+/// Finds bodies; remembers the last bundle, for its messages are often wanted
+/// together.
+struct Bodies<'m> {
+    recent: &'m RecentBodies,
+    texts: Option<Arc<Texts>>,
+}
+
+/// A checksum and the body that has it.
+type Found = (Option<String>, Body);
+
 impl Bodies<'_> {
-    fn find(
+    /// Finds one in memory.
+    fn recall(&mut self, slip: &Slip, place: u64) -> rusqlite::Result<Option<Found>> {
+        let number = slip.number + place;
+        if !self.is_open(number) {
+            if let Some(Posted { body, checksum, .. }) = self.recent.posted(number) {
+                return Ok(Some((checksum, body)));
+            }
+            self.texts = self.recent.around(number);
+        }
+        self.in_bundle(number)
+    }
+
+    /// Reads one from the file.
+    fn read(
         &mut self,
+        conn: &Connection,
         slip: &Slip,
         place: u64,
-    ) -> rusqlite::Result<Option<(Option<String>, Body)>> {
+    ) -> rusqlite::Result<Option<Found>> {
         let number = slip.number + place;
-        if !slip.moved && self.open_bundle(number)? {
-            let found = self.texts.as_ref().and_then(|texts| texts.get(number));
-            return found
-                .map(|it| Ok((it.checksum.map(str::to_owned), read(number, it.crc, it.text)?)))
-                .transpose();
+        let bundle = if slip.moved { None } else { bundle::around(conn, number)? };
+        if let Some(bundle) = bundle {
+            self.texts = bundle.texts(conn)?.map(Arc::new);
+            self.texts.iter().for_each(|texts| self.recent.keep(texts));
+            return self.in_bundle(number);
         }
-        self.conn
-            .prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?
+        conn.prepare_cached("SELECT checksum, crc, text FROM body WHERE number = ?1")?
             .query_row([number], |row| {
                 let body = read(number, row.get(1)?, row.get_ref(2)?.as_bytes()?)?;
                 Ok((row.get(0)?, body))
@@ -212,15 +248,18 @@ impl Bodies<'_> {
             .optional()
     }
 
-    /// Whether the body with that number was put into a bundle, which is then
-    /// the one remembered.
-    fn open_bundle(&mut self, number: u64) -> rusqlite::Result<bool> {
-        if self.texts.as_ref().is_some_and(|texts| texts.numbers().contains(&number)) {
-            return Ok(true);
-        }
-        let Some(bundle) = bundle::around(self.conn, number)? else { return Ok(false) };
-        self.texts = bundle.texts(self.conn)?;
-        Ok(true)
+    /// Whether the body with that number was put into the bundle remembered.
+    fn is_open(&self, number: u64) -> bool {
+        self.texts.as_ref().is_some_and(|texts| texts.numbers().contains(&number))
+    }
+
+    /// The body with that number, if it is in the bundle remembered.
+    fn in_bundle(&self, number: u64) -> rusqlite::Result<Option<Found>> {
+        self.texts
+            .as_ref()
+            .and_then(|texts| texts.get(number))
+            .map(|it| Ok((it.checksum.map(str::to_owned), read(number, it.crc, it.text)?)))
+            .transpose()
     }
 }
 

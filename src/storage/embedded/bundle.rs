@@ -198,6 +198,11 @@ impl Texts {
         Some(InBundle { crc: part.crc, text, checksum: part.checksum.as_deref() })
     }
 
+    /// Bytes it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.parts.len() * size_of::<Part>()
+    }
+
     /// The numbers of all that were put in here.
     pub fn numbers(&self) -> std::ops::Range<u64> {
         self.first..self.first + self.parts.len() as u64

@@ -153,7 +153,7 @@ fn create(
     let markers = slips.iter().flat_map(|slip| slip.marker..slip.end()).collect();
     ClaimRow { number, queue, ttl: order.ttl, expires, markers }.insert(tx.conn)?;
     tx.wake_by(expires);
-    Ok(Some(Made { id: tx.ids.claim(number), expires, slips }))
+    Ok(Some(Made { id: tx.memory.ids.claim(number), expires, slips }))
 }
 
 /// Takes delayed messages too, where the queue's delays are off: of those and
@@ -301,7 +301,7 @@ fn release(tx: &mut Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult
 }
 
 fn live(tx: &Tx<'_>, queue: i64, id: ClaimId, now: Timestamp) -> OpResult<Option<ClaimRow>> {
-    match tx.ids.claim_number(id) {
+    match tx.memory.ids.claim_number(id) {
         Some(number) => Ok(ClaimRow::find_live(tx.conn, number, queue, now)?),
         None => Ok(None),
     }
@@ -320,9 +320,9 @@ impl ClaimController for EmbeddedDriver {
         let made = self.write(move |tx| create(tx, &key, queue.number, &order, now)).await?;
         let Some(Made { id, expires, slips }) = made else { return Ok(None) };
         let memory = Arc::clone(&self.memory);
-        let messages = match memory.recent.complete(&memory.ids, &slips) {
+        let messages = match body::recall(&memory, &slips) {
             Some(messages) => messages,
-            None => self.read(move |conn| body::complete(conn, &memory.ids, &slips)).await?,
+            None => self.read(move |conn| body::complete(conn, &memory, &slips)).await?,
         };
         // All of it may have been deleted by id since the commit.
         Ok((!messages.is_empty()).then_some(StoredClaim { id, ttl, expires, messages }))
@@ -338,7 +338,7 @@ impl ClaimController for EmbeddedDriver {
                 return Ok(None);
             };
             let slips = claim.slips(conn)?;
-            Ok(Some((claim.ttl, claim.expires, body::complete(conn, &memory.ids, &slips)?)))
+            Ok(Some((claim.ttl, claim.expires, body::complete(conn, &memory, &slips)?)))
         });
         match found.await? {
             Some((ttl, expires, messages)) if !messages.is_empty() => {

@@ -21,7 +21,7 @@ fn take(
     now: Timestamp,
 ) -> OpResult<Vec<Delivery>> {
     let Some(last) = due::last(tx.conn, queue)? else { return Ok(Vec::new()) };
-    let behind = match order.behind.map(|id| tx.ids.subscription_number(id)) {
+    let behind = match order.behind.map(|id| tx.memory.ids.subscription_number(id)) {
         None => 0,
         Some(Some(number)) => number,
         Some(None) => return Ok(Vec::new()),
@@ -52,7 +52,10 @@ fn take(
         let next_attempt = Timestamp::from_seconds(row.get("next_attempt")?);
         let progress =
             Progress { done: row.get("done")?, attempts: row.get("attempts")?, next_attempt };
-        taken.push(Delivery { subscription: subscriptions::from_row(row, tx.ids)?, progress });
+        taken.push(Delivery {
+            subscription: subscriptions::from_row(row, &tx.memory.ids)?,
+            progress,
+        });
         tx.state.holds.put(number, order.worker, now.plus(order.hold));
     }
     Ok(taken)
@@ -67,7 +70,7 @@ fn note(
     progress: Progress,
     now: Timestamp,
 ) -> OpResult<Option<u64>> {
-    let held = tx.ids.subscription_number(id);
+    let held = tx.memory.ids.subscription_number(id);
     let Some(number) = held.filter(|&it| tx.state.holds.is_held_by(it, worker, now)) else {
         return Ok(None);
     };

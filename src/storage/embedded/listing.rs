@@ -8,6 +8,7 @@ use super::body;
 use super::ids::Ids;
 use super::resume;
 use super::slip::{self, ClientColumn, Place, Slip};
+use super::writer::Memory;
 use crate::model::{ListQuery, Marker, MessageHead, MessageId, Stats, StoredMessage, Timestamp};
 
 /// The messages behind a marker.
@@ -15,13 +16,13 @@ pub fn page(
     conn: &Connection,
     queue: i64,
     query: &ListQuery,
-    ids: &Ids,
+    memory: &Memory,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<StoredMessage>> {
     let behind = match query.marker {
         None => 0,
         Some(Marker::Position(marker)) => marker,
-        Some(Marker::Message(id)) => marker_of(conn, queue, ids, id)?,
+        Some(Marker::Message(id)) => marker_of(conn, queue, &memory.ids, id)?,
     };
     // Beyond what a signed integer holds there is nothing.
     if i64::try_from(behind).is_err() {
@@ -51,7 +52,7 @@ pub fn page(
     }
     slips.sort_unstable_by_key(|slip| slip.marker);
     slip::truncate(&mut slips, limit);
-    body::complete(conn, ids, &slips)
+    body::complete(conn, memory, &slips)
 }
 
 /// The marker of a message, or where to go on behind one that is gone.
@@ -68,21 +69,21 @@ pub fn by_ids(
     conn: &Connection,
     queue: i64,
     wanted: &[MessageId],
-    ids: &Ids,
+    memory: &Memory,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<StoredMessage>> {
     let mut slips = Vec::with_capacity(wanted.len());
     for &id in wanted {
-        let Some(number) = ids.message_number(id) else { continue };
+        let Some(number) = memory.ids.message_number(id) else { continue };
         let Some(marker) = body::locate(conn, queue, number)? else { continue };
         for place in Place::ALL {
             if let Some(slip) = place.find(conn, queue, marker)? {
-                slips.extend((slip.id(ids) == id && slip.expires > now).then_some(slip));
+                slips.extend((slip.id(&memory.ids) == id && slip.expires > now).then_some(slip));
                 break;
             }
         }
     }
-    body::complete(conn, ids, &slips)
+    body::complete(conn, memory, &slips)
 }
 
 /// Counts a queue.

@@ -50,7 +50,7 @@ fn post(
         }
         tx.state.runs.posted(slip.number, slip.expires);
         tx.note_posted(slip.number, message);
-        ids.push(slip.id(tx.ids));
+        ids.push(slip.id(&tx.memory.ids));
     }
     tx.note_arrivals(queue, ids.len() as u64);
     if is_due {
@@ -73,7 +73,7 @@ fn delay(tx: &mut Tx<'_>, slip: &Slip, until: Timestamp) -> OpResult<()> {
 /// The marker of a message, if there is one in that queue with the number of
 /// that id.
 fn locate(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<u64>> {
-    match tx.ids.message_number(id) {
+    match tx.memory.ids.message_number(id) {
         Some(number) => Ok(body::locate(tx.conn, queue, number)?),
         None => Ok(None),
     }
@@ -91,7 +91,7 @@ fn find(tx: &Tx<'_>, queue: i64, id: MessageId) -> OpResult<Option<(Place, Slip)
 fn find_at(tx: &Tx<'_>, queue: i64, marker: u64, id: MessageId) -> OpResult<Option<(Place, Slip)>> {
     for place in Place::ALL {
         if let Some(slip) = place.find(tx.conn, queue, marker)? {
-            return Ok((slip.id(tx.ids) == id).then_some((place, slip)));
+            return Ok((slip.id(&tx.memory.ids) == id).then_some((place, slip)));
         }
     }
     Ok(None)
@@ -128,12 +128,12 @@ fn delete(
 }
 
 fn check_claim(tx: &Tx<'_>, place: Place, slip: &Slip, claim: Option<ClaimId>) -> OpResult<()> {
-    let last = slip.claim.map(|number| tx.ids.claim(number));
+    let last = slip.claim.map(|number| tx.memory.ids.claim(number));
     match (place, claim) {
         (Place::Ready | Place::Delayed, None) => Ok(()),
         (_, Some(_)) if claim == last => Ok(()),
-        (Place::Claimed, _) => Err(Error::MessageIsClaimed(slip.id(tx.ids)).into()),
-        (_, Some(_)) => Err(Error::MessageIsNotClaimed(slip.id(tx.ids)).into()),
+        (Place::Claimed, _) => Err(Error::MessageIsClaimed(slip.id(&tx.memory.ids)).into()),
+        (_, Some(_)) => Err(Error::MessageIsNotClaimed(slip.id(&tx.memory.ids)).into()),
     }
 }
 
@@ -162,7 +162,7 @@ fn delete_many(
         }
         // Some are free, or were moved, or are gone.
         for number in doomed.number..doomed.number + doomed.count {
-            let id = tx.ids.message(doomed.created, number);
+            let id = tx.memory.ids.message(doomed.created, number);
             if let Some((place, slip)) = find(tx, queue, id)? {
                 remove(tx, place, &slip)?;
             }
@@ -195,7 +195,7 @@ fn runs_of(tx: &Tx<'_>, queue: i64, ids: &[MessageId]) -> OpResult<Vec<Doomed>> 
     let mut runs: Vec<Doomed> = Vec::new();
     let mut bundle: Option<Bundle> = None;
     for &id in ids {
-        let Some(number) = tx.ids.message_number(id) else { continue };
+        let Some(number) = tx.memory.ids.message_number(id) else { continue };
         let created = Timestamp::from_seconds(i64::from(id.parts().0));
         if bundle.is_none_or(|it| it.marker_of(number).is_none()) {
             bundle = bundle::around(tx.conn, number)?.filter(|it| it.queue == queue);
@@ -232,7 +232,7 @@ fn check_all_claimed(
         match find(tx, queue, id)? {
             Some((_, slip)) if slip.expires <= now => {}
             Some((Place::Claimed, slip)) => {
-                let holder = slip.claim.map(|number| tx.ids.claim(number));
+                let holder = slip.claim.map(|number| tx.memory.ids.claim(number));
                 if !holder.is_some_and(|holder| claims.contains(&holder)) {
                     return Err(Error::MessageIsClaimed(id).into());
                 }
@@ -276,7 +276,7 @@ fn pop(tx: &mut Tx<'_>, queue: i64, limit: u32, now: Timestamp) -> OpResult<Vec<
     settle(tx, now)?;
     let found = oldest_unclaimed(tx, queue, limit.into(), |slip| slip.expires > now)?;
     let slips: Vec<Slip> = found.iter().map(|(_, slip)| slip.clone()).collect();
-    let mut messages = body::complete(tx.conn, tx.ids, &slips)?;
+    let mut messages = body::complete(tx.conn, tx.memory, &slips)?;
     let sealed = messages.iter().position(|message| matches!(message.body, Body::Sealed(_)));
     let end = sealed.map_or(u64::MAX, |first| messages[first].marker);
     messages.truncate(sealed.unwrap_or(messages.len()));
@@ -355,7 +355,7 @@ impl MessageController for EmbeddedDriver {
         self.settled(now).await;
         let Some(queue) = self.find_queue(key).await? else { return Ok(Vec::new()) };
         let (query, memory) = (query.clone(), Arc::clone(&self.memory));
-        self.read(move |conn| listing::page(conn, queue.number, &query, &memory.ids, now)).await
+        self.read(move |conn| listing::page(conn, queue.number, &query, &memory, now)).await
     }
 
     async fn get(
@@ -369,7 +369,7 @@ impl MessageController for EmbeddedDriver {
         let (mut wanted, memory) = (ids.to_vec(), Arc::clone(&self.memory));
         wanted.sort_unstable();
         wanted.dedup();
-        self.read(move |conn| listing::by_ids(conn, queue.number, &wanted, &memory.ids, now)).await
+        self.read(move |conn| listing::by_ids(conn, queue.number, &wanted, &memory, now)).await
     }
 
     async fn delete(

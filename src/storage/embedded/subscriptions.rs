@@ -81,7 +81,7 @@ fn of_subscriber(
              FROM subscription
              WHERE project = ?1 AND queue = ?2 AND subscriber = ?3 AND expires > ?4",
         )?
-        .query_row(key, |row| from_row(row, tx.ids))
+        .query_row(key, |row| from_row(row, &tx.memory.ids))
         .optional()
 }
 
@@ -115,7 +115,7 @@ pub fn create(
             due::last(tx.conn, queue)?.unwrap_or(0),
         ))?;
     tx.state.subscribed.refresh(tx.conn, queue)?;
-    Ok(Subscribed::New(tx.ids.subscription(now, number)))
+    Ok(Subscribed::New(tx.memory.ids.subscription(now, number)))
 }
 
 fn update(
@@ -125,7 +125,7 @@ fn update(
     change: SubscriptionChange,
     now: Timestamp,
 ) -> OpResult<()> {
-    let Some(found) = find(tx.conn, tx.ids, queue, id, now)? else {
+    let Some(found) = find(tx.conn, &tx.memory.ids, queue, id, now)? else {
         return Err(Error::SubscriptionDoesNotExist(id).into());
     };
     if let Some(subscriber) = change.subscriber.as_ref().filter(|it| **it != found.subscriber)
@@ -140,7 +140,7 @@ fn update(
              WHERE number = ?1",
         )?
         .execute((
-            tx.ids.subscription_number(id),
+            tx.memory.ids.subscription_number(id),
             change.subscriber,
             change.ttl,
             change.ttl.map(|ttl| now.later(ttl).seconds()),
@@ -257,12 +257,12 @@ impl SubscriptionController for EmbeddedDriver {
     ) -> Result<()> {
         let queue = queue.clone();
         self.write(move |tx| {
-            if find(tx.conn, tx.ids, &queue, id, now)?.is_none() {
+            if find(tx.conn, &tx.memory.ids, &queue, id, now)?.is_none() {
                 return Err(Error::SubscriptionDoesNotExist(id).into());
             }
             tx.conn
                 .prepare_cached("UPDATE subscription SET confirmed = ?2 WHERE number = ?1")?
-                .execute((tx.ids.subscription_number(id), confirmed))?;
+                .execute((tx.memory.ids.subscription_number(id), confirmed))?;
             Ok(())
         })
         .await

@@ -8,13 +8,13 @@ use super::announcer::News;
 use super::error::OpResult;
 use super::expiry::Runs;
 use super::holds::Holds;
-use super::ids::Ids;
 use super::markers::Counters;
 use super::posting::Posting;
 use super::recent::Posted;
 use super::registry::{Known, QueueRef, Registry};
 use super::slip::Slip;
 use super::subscribed::SubscribedQueues;
+use super::writer::Memory;
 use crate::model::{NewMessage, QueueKey, Timestamp};
 use crate::storage::Error;
 
@@ -145,8 +145,8 @@ pub struct Tx<'c> {
     pub conn: &'c Connection,
     /// The writer's memory.
     pub state: &'c mut State,
-    /// How ids are made.
-    pub ids: &'c Ids,
+    /// What everybody shares.
+    pub memory: &'c Memory,
     /// What was posted and is not written yet, see [`Tx::save_posts`].
     pub posting: Posting,
     told: Told,
@@ -154,8 +154,8 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     /// A transaction that has begun on `conn`.
-    pub fn new(conn: &'c Connection, state: &'c mut State, ids: &'c Ids) -> Self {
-        Self { conn, state, ids, posting: Posting::default(), told: Told::default() }
+    pub fn new(conn: &'c Connection, state: &'c mut State, memory: &'c Memory) -> Self {
+        Self { conn, state, memory, posting: Posting::default(), told: Told::default() }
     }
 
     /// Saves what the state must not lose; the commit comes next. Returns what

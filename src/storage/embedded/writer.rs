@@ -37,7 +37,7 @@ use crate::storage::{Error, Result};
 pub struct Memory {
     /// Queues by name.
     pub registry: Registry,
-    /// Bodies posted last.
+    /// Bodies posted last, and read last.
     pub recent: RecentBodies,
     /// Whom to tell of arrivals.
     pub announcer: Announcer,
@@ -251,7 +251,7 @@ impl Loop {
     /// Commits a group; what it brought.
     fn commit(&mut self, group: &mut [Box<dyn Op>]) -> rusqlite::Result<News> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory.ids);
+        let mut tx = Tx::new(&self.conn, &mut self.state, &self.memory);
         group.sort_by_cached_key(|op| op.posts_to().map_or((1, 0), |queue| (0, queue)));
         for op in group {
             if op.posts_to().is_none() {
