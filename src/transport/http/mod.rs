@@ -61,8 +61,8 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Starts to serve `service` on `listener`, to callers that `authenticator` knows;
 /// without one, headers are believed. With a `certificate`, connections are
-/// encrypted. With `websockets`, connections can become such. The returned server runs while it is polled and stops through its
-/// handle. Signals are left to the caller.
+/// encrypted. With `websockets`, connections can become such. The returned server runs
+/// while it is polled and stops through its handle. Signals are left to the caller.
 ///
 /// # Errors
 ///

@@ -10,7 +10,7 @@ use nusku::service::SignedUrl;
 use nusku::service::notification::channel::{Channel, Content, Outcome};
 use serde_json::json;
 
-use super::sink::{Quirk, Sink};
+use super::sink::{Encryption, Quirk, Sink};
 use super::tls::certified;
 use super::{DOCUMENT, again, defaults, notification, refused, tell};
 
@@ -89,7 +89,7 @@ async fn without_a_way_there_is_no_mail() {
 
 #[tokio::test]
 async fn smtp_takes_the_mail_for_everybody() {
-    let sink = Sink::start(None, None);
+    let sink = Sink::start(None, Encryption::Never);
     let mail = by_smtp(&sink, |settings| {
         settings.smtp_user_name = Some("ann".to_owned());
         settings.smtp_user_password = Some("sesame".to_owned());
@@ -125,13 +125,13 @@ async fn what_a_mail_server_says_decides() {
         (("MAIL", "421 closing"), true, "the mail server answered with 421"),
     ];
     for (quirk, is_temporary, reason) in quirks {
-        let sink = Sink::start(Some(quirk), None);
+        let sink = Sink::start(Some(quirk), Encryption::Never);
         let outcome = tell(&by_smtp(&sink, |settings| settings.timeout = 1), TO, json!({})).await;
         let said = if is_temporary { again(outcome) } else { refused(outcome) };
         assert!(said == reason || quirk.1.is_empty(), "{quirk:?}: {said}");
     }
-    let gone = Sink::start(None, None).port();
-    let sink = Sink::start(None, None);
+    let gone = Sink::start(None, Encryption::Never).port();
+    let sink = Sink::start(None, Encryption::Never);
     let mail = by_smtp(&sink, |settings| settings.smtp_port = Some(gone + 1));
     again(tell(&mail, TO, json!({})).await);
 }
@@ -142,7 +142,7 @@ async fn a_connection_is_encrypted_or_none_is_made() {
     let path = directory.path().join("ca.pem");
     let (pem, config) = certified("127.0.0.1");
     fs::write(&path, pem).unwrap();
-    let sink = Sink::start(None, Some(config));
+    let sink = Sink::start(None, Encryption::FromTheBeginning(config));
     let known = by_smtp(&sink, |settings| {
         settings.smtp_tls = SmtpTls::Implicit;
         settings.smtp_ca_file = path.to_str().map(str::to_owned);
@@ -151,7 +151,7 @@ async fn a_connection_is_encrypted_or_none_is_made() {
     let unknown = by_smtp(&sink, |settings| settings.smtp_tls = SmtpTls::Implicit);
     assert_eq!(again(tell(&unknown, TO, json!({})).await), "the mail server could not be reached");
     // A server that does not offer it gets neither mail nor password.
-    let plain = Sink::start(None, None);
+    let plain = Sink::start(None, Encryption::Never);
     let insists = by_smtp(&plain, |settings| {
         settings.smtp_tls = SmtpTls::Starttls;
         settings.smtp_user_name = Some("ann".to_owned());
@@ -160,6 +160,30 @@ async fn a_connection_is_encrypted_or_none_is_made() {
     again(tell(&insists, TO, json!({})).await);
     let heard = plain.heard();
     assert!(!heard.contains("AUTH") && !heard.contains("MAIL"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_connection_is_encrypted_before_anything_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    let (pem, config) = certified("127.0.0.1");
+    fs::write(&path, pem).unwrap();
+    let sink = Sink::start(None, Encryption::OnRequest(config));
+    let to_sink = |ca_file: Option<&str>| {
+        by_smtp(&sink, |settings| {
+            settings.smtp_tls = SmtpTls::Starttls;
+            settings.smtp_ca_file = ca_file.map(str::to_owned);
+            settings.smtp_user_name = Some("ann".to_owned());
+            settings.smtp_user_password = Some("sesame".to_owned());
+        })
+    };
+    again(tell(&to_sink(None), TO, json!({})).await);
+    assert!(!sink.heard().contains("AUTH"), "its certificate is not trusted: {}", sink.heard());
+    assert_eq!(tell(&to_sink(path.to_str()), TO, json!({})).await, Outcome::Delivered);
+    let heard = sink.heard();
+    let (plain, encrypted) = heard.rsplit_once("(encrypted)").unwrap();
+    assert!(!plain.contains("AUTH") && !plain.contains("MAIL"), "{heard}");
+    assert!(encrypted.contains("AUTH PLAIN ") && encrypted.contains("MAIL FROM:<"), "{heard}");
 }
 
 #[tokio::test]

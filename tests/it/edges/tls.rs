@@ -16,7 +16,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
+use serde_json::json;
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::{Message, client};
+use uuid::Uuid;
 
 /// A directory with a certificate, its key and a store.
 struct Place {
@@ -85,6 +88,19 @@ fn ask_blocking(
     trusted: CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
 ) -> std::io::Result<String> {
+    let mut stream = connect(address, trusted, version)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: nusku\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+    Ok(answer)
+}
+
+fn connect(
+    address: SocketAddr,
+    trusted: CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -97,12 +113,7 @@ fn ask_blocking(
     let client = ClientConnection::new(Arc::new(config), name).unwrap();
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_mins(1)))?;
-    let mut stream = StreamOwned::new(client, socket);
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: nusku\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
-    Ok(answer)
+    Ok(StreamOwned::new(client, socket))
 }
 
 #[tokio::test]
@@ -125,6 +136,40 @@ async fn both_versions_are_spoken_and_nothing_unencrypted() {
     assert!(!plain.await.unwrap().contains("HTTP/"));
     let stranger = certificate().cert.der().clone();
     assert!(ask(address, &stranger, &rustls::version::TLS13).await.is_err());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn websockets_are_encrypted_on_both_ports() {
+    let place = Place::new();
+    let trusted = place.renew();
+    let mut settings = place.settings();
+    settings.websocket.enabled = true;
+    settings.websocket.port = 0;
+    let running = bootstrap::start(&settings, Clock::system()).await.unwrap();
+    let own = running.websocket_address().unwrap();
+    for (address, path) in [(own, "/"), (running.address(), "/v2/websocket")] {
+        let trusted = trusted.clone();
+        let create = move || {
+            let stream = connect(address, trusted, &rustls::version::TLS13).unwrap();
+            let request = format!("wss://{address}{path}");
+            let (mut socket, _) = client::client(request, stream).unwrap();
+            let create = json!({
+                "action": "queue_create",
+                "headers": {"Client-ID": Uuid::new_v4(), "X-Project-ID": "acme"},
+                "body": {"queue_name": "orders"},
+            });
+            socket.send(Message::text(create.to_string())).unwrap();
+            socket.read().unwrap().into_text().unwrap().to_string()
+        };
+        let reply = tokio::task::spawn_blocking(create).await.unwrap();
+        assert!(reply.contains("\"status\":20") || reply.contains("\"status\": 20"), "{reply}");
+        let plain = tokio::task::spawn_blocking(move || {
+            let stream = TcpStream::connect(address).unwrap();
+            client::client(format!("ws://{address}{path}"), stream).is_err()
+        });
+        assert!(plain.await.unwrap(), "{address} takes unencrypted connections too");
+    }
     running.stop().await;
 }
 
