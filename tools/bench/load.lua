@@ -1,6 +1,6 @@
 -- wrk: one request, again and again. Reads PATH; with COUNT and BYTES, posts
 -- COUNT messages with bodies of BYTES bytes each to it. Shows the token in
--- BENCH_TOKEN, if any.
+-- BENCH_TOKEN, if any. With BENCH_CLOSE, each request has a connection of its own.
 -- wrk ... -s load.lua URL -- PATH [COUNT BYTES]
 
 function init(args)
@@ -10,6 +10,9 @@ function init(args)
   local token = os.getenv("BENCH_TOKEN")
   if token and token ~= "" then
     wrk.headers["X-Auth-Token"] = token
+  end
+  if os.getenv("BENCH_CLOSE") then
+    wrk.headers["Connection"] = "close"
   end
   if args[2] then
     local filler = string.rep("x", tonumber(args[3]) - 2)

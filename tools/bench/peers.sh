@@ -61,7 +61,7 @@ for name in client.list_database_names():
 PYTHON
 }
 
-# start_zaqar DATABASE: Zaqar reads its settings from ~/.zaqar only, when a WSGI
+# start_zaqar DATABASE [SETTINGS]: with more lines for its file. Zaqar reads its settings from ~/.zaqar only, when a WSGI
 # server runs it. It refuses a replica set in the URI with a current pymongo, and
 # a single node unless it is called unreliable; durable it is all the same, by
 # the URI.
@@ -81,6 +81,7 @@ database = $1
 [drivers:management_store:mongodb]
 uri = $uri
 database = $1
+${2:-}
 SETTINGS
   port[zaqar]=$(free_port)
   HOME=$(realpath "${dir[zaqar]}") "$ZAQAR/bin/gunicorn" --bind "127.0.0.1:${port[zaqar]}" \

@@ -3,6 +3,8 @@
 # nothing, is told.
 # shellcheck shell=bash
 
+source tools/bench/receivers.sh
+
 measure_part() {
   local round before after
   start receiver discard:
@@ -11,8 +13,8 @@ measure_part() {
     start subscribed embedded
     wrk_on subscribed "nobody subscribed" subscribed /v2/queues/bench/messages 1 1024
     stop subscribed
-    start subscribed embedded NUSKU_NOTIFICATION__WEBHOOK__ALLOWED_NETWORKS=127.0.0.1
-    subscribe subscribed receiver
+    start subscribed embedded "$MAY_TELL"
+    subscribe subscribed bench receiver
     before=$(received receiver)
     wrk_on subscribed "a webhook" subscribed /v2/queues/bench/messages 1 1024
     after=$(received receiver)
@@ -23,25 +25,6 @@ measure_part() {
     stop subscribed
   done
   stop receiver
-}
-
-# subscribe NAME RECEIVER: the queue of the posts, with RECEIVER's queue as its webhook.
-subscribe() {
-  local options='{"post_headers": {"Client-ID": "'$CLIENT'", "X-Project-ID": "'$PROJECT'"},
-    "post_data": "{\"messages\": [{\"body\": \"$zaqar_message$\"}]}"}'
-  curl -fsS -o /dev/null "$(url "$1")/v2/queues/bench/subscriptions" \
-    -H "Client-ID: $CLIENT" -H "X-Project-ID: $PROJECT" -H "Content-Type: application/json" \
-    -d "{\"subscriber\": \"$(url "$2")/v2/queues/told/messages\", \"options\": $options}" ||
-    die "server $1 takes no subscription"
-}
-
-# received NAME: how many messages a server has seen that keeps nothing; it numbers them.
-received() {
-  local id
-  id=$(curl -fsS "$(url "$1")/v2/queues/told/messages" -H "Client-ID: $CLIENT" \
-    -H "X-Project-ID: $PROJECT" -H "Content-Type: application/json" \
-    -d '{"messages": [{"body": 1}]}' | jq -r '.resources[0]') || die "server $1 takes no message"
-  echo $((16#${id: -16}))
 }
 
 report_part() {
