@@ -25,15 +25,18 @@ const PAGE_BYTES: usize = 1 << 20;
 const QUEUE_BEHIND: &str = "SELECT project, queue FROM due
     WHERE (project, queue) > (?1, ?2) ORDER BY project, queue LIMIT 1";
 
-/// The marker that stands for no subscription is the greatest there can be.
-const FORGET: &str = "DELETE FROM due WHERE project = ?1 AND queue = ?2 AND marker IN (
-    SELECT marker FROM due WHERE project = ?1 AND queue = ?2
+/// What every subscription of a queue is past; the marker that stands for no
+/// subscription is the greatest there can be.
+const DONE_WITH: &str = "SELECT marker FROM due WHERE project = ?1 AND queue = ?2
     AND marker <= coalesce((SELECT min(done) FROM subscription
         WHERE project = ?1 AND queue = ?2), 9223372036854775807)
-    ORDER BY marker LIMIT ?3)";
+    ORDER BY marker LIMIT ?3";
 
-const EXPIRE: &str = "DELETE FROM due WHERE (project, queue, marker) IN
-    (SELECT project, queue, marker FROM due WHERE expires <= ?1 LIMIT ?2)";
+const EXPIRED: &str = "SELECT project, queue, marker FROM due WHERE expires <= ?1 LIMIT ?2";
+
+/// One row at a time: for a statement that removes several, SQLite keeps a copy of
+/// each page that it changes.
+const REMOVE: &str = "DELETE FROM due WHERE project = ?1 AND queue = ?2 AND marker = ?3";
 
 /// A statement for [`insert`].
 pub fn inserter(conn: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
@@ -142,15 +145,36 @@ fn next_queue(conn: &Connection, after: Option<&QueueKey>) -> rusqlite::Result<O
 /// Removes up to `budget` due messages that every subscription of the queue is
 /// past, or all if it has none; returns how many.
 pub fn forget(conn: &Connection, queue: &QueueKey, budget: usize) -> rusqlite::Result<usize> {
-    conn.prepare_cached(FORGET)?.execute((queue.project.as_str(), queue.name.as_str(), budget))
+    let (project, name) = (queue.project.as_str(), queue.name.as_str());
+    let markers: Vec<u64> = conn
+        .prepare_cached(DONE_WITH)?
+        .query_map((project, name, budget), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut remove = conn.prepare_cached(REMOVE)?;
+    for marker in &markers {
+        remove.execute((project, name, marker))?;
+    }
+    Ok(markers.len())
+}
+
+/// Removes up to `budget` due messages that have expired; returns how many.
+fn expire(conn: &Connection, now: Timestamp, budget: usize) -> rusqlite::Result<usize> {
+    let expired: Vec<(String, String, u64)> = conn
+        .prepare_cached(EXPIRED)?
+        .query_map((now.seconds(), budget), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut remove = conn.prepare_cached(REMOVE)?;
+    for (project, queue, marker) in &expired {
+        remove.execute((project, queue, marker))?;
+    }
+    Ok(expired.len())
 }
 
 /// Removes up to `budget` due messages that have expired or that nobody waits
 /// for; whether there may be more of them. Comes after the collection of
 /// subscriptions that have expired.
 pub fn collect(tx: &mut Tx<'_>, now: Timestamp, budget: usize) -> OpResult<bool> {
-    let expired = tx.conn.prepare_cached(EXPIRE)?.execute((now.seconds(), budget))?;
-    if expired >= budget {
+    if expire(tx.conn, now, budget)? >= budget {
         return Ok(true);
     }
     let mut left = budget;
@@ -186,14 +210,14 @@ mod tests {
         for (sql, steps) in [
             (QUEUE_BEHIND, &["((project,queue)>(?,?))"][..]),
             (
-                FORGET,
+                DONE_WITH,
                 &[
-                    "due USING PRIMARY KEY (project=? AND queue=? AND marker=?)",
                     "due USING PRIMARY KEY (project=? AND queue=? AND marker<?)",
                     "subscription_done (project=? AND queue=?)",
                 ],
             ),
-            (EXPIRE, &["(project=? AND queue=? AND marker=?)", "due_expires (expires<?)"]),
+            (EXPIRED, &["due_expires (expires<?)"]),
+            (REMOVE, &["due USING PRIMARY KEY (project=? AND queue=? AND marker=?)"]),
         ] {
             let plan = plan(&conn, sql);
             assert!(steps.iter().all(|step| plan.contains(step)), "{sql}: {plan}");

@@ -264,6 +264,9 @@ pub fn set_up(conn: &Connection, cache_mib: u32) -> rusqlite::Result<()> {
     // SQLite prepares a statement anew each time a marker it compares changes.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
+    // What a statement may have to take back stays out of the file system: the
+    // directory for temporary files need not be writable, nor as well kept as ours.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_mib) * 1024)
 }
 
