@@ -111,6 +111,8 @@ pub fn serve(
     })
     .on_connect(move |io, data| stalled::watch(io, data, stalled_after))
     .max_connections(http.max_connections)
+    // What is streamed comes in small pieces, and none of them should wait for the next.
+    .tcp_nodelay(true)
     .client_request_timeout(seconds(http.head_timeout))
     .tls_handshake_timeout(seconds(http.head_timeout))
     .keep_alive(seconds(http.keep_alive))

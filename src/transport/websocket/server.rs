@@ -40,6 +40,8 @@ pub fn serve(
         HttpServer::new(move || App::new().app_data(hub.clone()).default_service(web::to(connect)))
             .on_connect(move |io, data| stalled::watch(io, data, handshake * 2))
             .max_connections(settings.http.max_connections)
+            // A push should not wait for the next one.
+            .tcp_nodelay(true)
             .client_request_timeout(handshake)
             .tls_handshake_timeout(handshake)
             .keep_alive(handshake)
