@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinSet};
 
-use super::{COOL_DOWN, Shared};
+use super::{COOL_DOWN, SHORT_COOL_DOWN, Shared};
 use crate::model::QueueKey;
 
 /// Looks that ask the store at the same time.
@@ -67,10 +67,10 @@ impl Looks {
 }
 
 async fn look(shared: Arc<Shared>, gate: Arc<Semaphore>, queue: QueueKey) {
-    {
+    let found = {
         // The gate is never closed.
         let _permit = gate.acquire().await;
-        if let Err(error) = shared.look(&queue).await {
+        shared.look(&queue).await.unwrap_or_else(|error| {
             // The walk comes back to it.
             tracing::warn!(
                 project.id = %queue.project,
@@ -78,11 +78,13 @@ async fn look(shared: Arc<Shared>, gate: Arc<Semaphore>, queue: QueueKey) {
                 %error,
                 "cannot see whom to tell of messages"
             );
-        }
-    }
+            false
+        })
+    };
+    let pause = if found { SHORT_COOL_DOWN } else { COOL_DOWN };
     tokio::select! {
         biased;
         () = shared.ending() => {}
-        () = tokio::time::sleep(COOL_DOWN) => {}
+        () = tokio::time::sleep(pause) => {}
     }
 }

@@ -37,9 +37,13 @@ const MOST_LANES: u32 = 10_000;
 /// subscribers wait for another one.
 const HOLD: u32 = 30;
 
-/// The least time between two looks at a queue: posts that follow each other quickly
-/// are found by one look.
+/// The least time between two looks at a queue, if the first one found nobody to tell:
+/// posts that follow each other quickly are found by one look.
 const COOL_DOWN: Duration = Duration::from_millis(10);
+
+/// The same if it found somebody, who may well have been told by then: whoever posts
+/// what a subscriber waits for should not wait for us.
+const SHORT_COOL_DOWN: Duration = Duration::from_millis(2);
 
 /// Subscriptions taken at a time.
 const TAKEN_AT_ONCE: u32 = 64;
@@ -176,31 +180,32 @@ impl Shared {
         Some(pause.max(after).min(LONGEST_PAUSE))
     }
 
-    /// Looks at a queue once: takes what is due and in nobody's hands.
-    async fn look(self: &Arc<Self>, queue: &QueueKey) -> storage::Result<()> {
+    /// Looks at a queue once: takes what is due and in nobody's hands; whether there
+    /// was any.
+    async fn look(self: &Arc<Self>, queue: &QueueKey) -> storage::Result<bool> {
         let service = &self.service;
         let mut behind = None;
         loop {
             let slots = tokio::select! {
                 biased;
-                () = self.ending() => return Ok(()),
+                () = self.ending() => return Ok(behind.is_some()),
                 slots = self.slots.take(TAKEN_AT_ONCE) => slots,
             };
-            let Some(mut slots) = slots else { return Ok(()) };
+            let Some(mut slots) = slots else { return Ok(behind.is_some()) };
             let limit = u32::try_from(slots.num_permits()).unwrap_or(TAKEN_AT_ONCE);
             let worker = service.notifications.channels.worker();
             let order = TakeOrder { worker, behind, limit, hold: HOLD };
             let (now, changes) = (service.now(), service.notifications.changes());
             let taken = service.storage.data.deliveries().take(queue, order, now).await?;
             let is_all = taken.len() < slots.num_permits();
-            behind = taken.last().map(|last| last.subscription.id);
+            behind = taken.last().map(|last| last.subscription.id).or(behind);
             for Delivery { subscription, progress } in taken {
                 let Some(slot) = slots.split(1) else { break };
                 let subject = Subject::new(queue.clone(), subscription, now, changes);
                 tokio::spawn(Lane::new(self, subject, progress).run(slot));
             }
             if is_all {
-                return Ok(());
+                return Ok(behind.is_some());
             }
         }
     }
