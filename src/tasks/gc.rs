@@ -4,7 +4,7 @@
 //! share a store may all run it; rounds in several places are harmless.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ pub fn start(driver: Arc<dyn DataDriver>, clock: Clock, interval: Duration) -> T
             if stopping.now() {
                 return;
             }
-            let collected = round(driver.as_ref(), &clock, &stopping).await;
+            let collected = round(driver.as_ref(), &clock, &mut stopping).await;
             match &collected {
                 Ok(0) => {}
                 Ok(messages) => tracing::debug!(messages, "garbage was collected"),
@@ -43,29 +43,36 @@ pub fn start(driver: Arc<dyn DataDriver>, clock: Clock, interval: Duration) -> T
 ///
 /// [`crate::storage::Error::Unavailable`]; what was collected before stays so.
 pub async fn once(driver: &dyn DataDriver, clock: &Clock) -> Result<u64> {
-    collect(driver, clock, || false).await
+    collect(driver, clock, None).await
 }
 
 /// Collects all there is, slice by slice, unless the server stops; returns how
 /// many messages went.
-async fn round(driver: &dyn DataDriver, clock: &Clock, stopping: &Stopping) -> Result<u64> {
-    collect(driver, clock, || stopping.now()).await
+async fn round(driver: &dyn DataDriver, clock: &Clock, stopping: &mut Stopping) -> Result<u64> {
+    collect(driver, clock, Some(stopping)).await
 }
 
+/// Collects slice by slice. Beside a server, it rests between two of them for as long as
+/// the first one took: half of the time at least is left to requests.
 async fn collect(
     driver: &dyn DataDriver,
     clock: &Clock,
-    is_enough: impl Fn() -> bool,
+    mut server: Option<&mut Stopping>,
 ) -> Result<u64> {
     let mut messages = 0;
     loop {
+        let begun = Instant::now();
         let collected = driver.gc(clock.now()).await?;
         messages += collected.messages;
-        if !collected.more || is_enough() {
+        if !collected.more {
             return Ok(messages);
         }
-        // Requests come first.
-        tokio::task::yield_now().await;
+        if let Some(stopping) = server.as_deref_mut() {
+            stopping.pause(begun.elapsed()).await;
+            if stopping.now() {
+                return Ok(messages);
+            }
+        }
     }
 }
 
@@ -157,16 +164,16 @@ mod tests {
             Ok(slice(7, false)),
             down(),
         ]);
-        let (_stop, stopping) = stopping();
-        assert_eq!(round(driver.as_ref(), &Clock::system(), &stopping).await, Ok(207));
+        let (_stop, mut stopping) = stopping();
+        assert_eq!(round(driver.as_ref(), &Clock::system(), &mut stopping).await, Ok(207));
         assert_eq!(driver.calls(), 3, "no slice after the one that said it was the last");
     }
 
     #[tokio::test]
     async fn a_round_ends_at_the_first_failure() {
         let driver = Scripted::new([Ok(slice(1, true)), down(), Ok(slice(1, false))]);
-        let (_stop, stopping) = stopping();
-        assert!(round(driver.as_ref(), &Clock::system(), &stopping).await.is_err());
+        let (_stop, mut stopping) = stopping();
+        assert!(round(driver.as_ref(), &Clock::system(), &mut stopping).await.is_err());
         assert_eq!(driver.calls(), 2);
     }
 
@@ -180,9 +187,9 @@ mod tests {
     #[tokio::test]
     async fn a_round_ends_between_slices_when_the_server_stops() {
         let driver = Scripted::new([Ok(slice(1, true)), Ok(slice(1, true))]);
-        let (stop, stopping) = stopping();
+        let (stop, mut stopping) = stopping();
         stop.send(true).unwrap();
-        assert_eq!(round(driver.as_ref(), &Clock::system(), &stopping).await, Ok(1));
+        assert_eq!(round(driver.as_ref(), &Clock::system(), &mut stopping).await, Ok(1));
         assert_eq!(driver.calls(), 1);
     }
 

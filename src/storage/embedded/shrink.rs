@@ -5,8 +5,9 @@ use rusqlite::Connection;
 /// Unused pages that are kept for the next burst (32 MiB).
 const SPARE_PAGES_MIN: i64 = 4096;
 
-/// Pages given back in one commit.
-const SLICE: i64 = 512;
+/// Pages given back in one commit. Each may have to be moved, and the requests that
+/// share the commit wait for all of them: some milliseconds.
+const SLICE: i64 = 64;
 
 /// Cuts a slice off the file if more than a quarter of it lies unused;
 /// returns whether there is more to cut.
