@@ -112,7 +112,7 @@ impl Walk {
             let document = documents.current();
             seen += 1;
             if !self.only_ready || is_ready(document, self.now) {
-                found.extend(store.decode(document));
+                meet(found, store.decode(document));
             }
             if seen == wanted {
                 return Ok(document.get("k")?.map(TryInto::try_into).transpose()?);
@@ -120,6 +120,13 @@ impl Walk {
         }
         Ok(None)
     }
+}
+
+/// Adds a message, unless it is the last one again: the index goes on to `c.e`, so one
+/// that is claimed or released while the server reads there can lie ahead once more.
+fn meet(found: &mut Vec<Stored>, stored: Option<Stored>) {
+    let last = found.last().map(|last| last.message.id);
+    found.extend(stored.filter(|stored| last != Some(stored.message.id)));
 }
 
 fn is_ready(document: &RawDocument, now: Timestamp) -> bool {
@@ -141,5 +148,37 @@ fn poster(client: &ClientId) -> Bson {
             Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes })
         }
         ClientId::Name(name) => Bson::String(name.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, StoredMessage};
+
+    #[test]
+    fn a_message_that_moves_on_in_the_index_is_met_once() {
+        let stored = |marker| Stored {
+            message: StoredMessage {
+                id: MessageId::from_parts(1, marker),
+                marker,
+                ttl: 60,
+                created: Timestamp::from_seconds(1),
+                claim: None,
+                body: Body::from("1"),
+                checksum: None,
+            },
+            expires: Timestamp::from_seconds(61),
+            claim_expires: Timestamp::from_seconds(1),
+            claim_ttl: 0,
+            claims: 0,
+        };
+        let mut found = Vec::new();
+        for marker in [6, 7, 7, 8, 8, 9] {
+            meet(&mut found, Some(stored(marker)));
+        }
+        meet(&mut found, None);
+        let markers: Vec<_> = found.iter().map(|it| it.message.marker).collect();
+        assert_eq!(markers, [6, 7, 8, 9]);
     }
 }
