@@ -101,12 +101,18 @@ mod tests {
     struct Scripted {
         answers: Mutex<VecDeque<Result<Collected>>>,
         calls: watch::Sender<usize>,
+        /// How long each call takes.
+        slow: Duration,
     }
 
     impl Scripted {
         fn new(answers: impl IntoIterator<Item = Result<Collected>>) -> Arc<Self> {
+            Arc::new(Self::of(answers))
+        }
+
+        fn of(answers: impl IntoIterator<Item = Result<Collected>>) -> Self {
             let answers = Mutex::new(answers.into_iter().collect());
-            Arc::new(Self { answers, calls: watch::Sender::new(0) })
+            Self { answers, calls: watch::Sender::new(0), slow: Duration::ZERO }
         }
 
         async fn called(&self, times: usize) {
@@ -133,6 +139,9 @@ mod tests {
             Ok(())
         }
         async fn gc(&self, _now: Timestamp) -> Result<Collected> {
+            if !self.slow.is_zero() {
+                tokio::time::sleep(self.slow).await;
+            }
             let answer = self.answers.lock().unwrap().pop_front();
             self.calls.send_modify(|calls| *calls += 1);
             answer.unwrap_or(Ok(Collected::default()))
@@ -175,6 +184,16 @@ mod tests {
         let (_stop, mut stopping) = stopping();
         assert!(round(driver.as_ref(), &Clock::system(), &mut stopping).await.is_err());
         assert_eq!(driver.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_round_rests_for_as_long_as_it_collected() {
+        let slow = Duration::from_millis(30);
+        let driver = Scripted { slow, ..Scripted::of([Ok(slice(1, true)), Ok(slice(1, true))]) };
+        let (_stop, mut stopping) = stopping();
+        let begun = Instant::now();
+        assert_eq!(round(&driver, &Clock::system(), &mut stopping).await, Ok(2));
+        assert!(begun.elapsed() >= 5 * slow, "three slices and two rests");
     }
 
     #[tokio::test]
