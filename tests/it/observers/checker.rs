@@ -95,14 +95,17 @@ impl Ledger {
     }
 
     fn check_one(&self, sights: &[Sight]) -> Result<(), String> {
-        let mut last_marker = 0;
+        let mut last: Option<&Sight> = None;
         let mut last_numbers = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for sight in sights {
+            let last_marker = last.map_or(0, |last| last.marker);
             if sight.marker <= last_marker {
-                return Err(format!("{sight:?} does not lie behind marker {last_marker}"));
+                return Err(format!(
+                    "{sight:?} does not lie behind marker {last_marker}: {last:?}"
+                ));
             }
-            last_marker = sight.marker;
+            last = Some(sight);
             if !seen.insert(sight.text.clone()) {
                 return Err(format!("{sight:?} was seen before"));
             }
